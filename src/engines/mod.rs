@@ -1,0 +1,114 @@
+//! Engines: where rows come from.
+//!
+//! An engine describes one table of a side and reads it in parts, each part by one thread, in canonical bytes. It
+//! never writes to what it reads, and it never sees the other side: what the values are turned into comes with the
+//! [`Scan`]. Adding an engine touches one folder and the one line in [`open`].
+
+pub mod arrow;
+pub mod files;
+pub mod memory;
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::model::kind::Kind;
+use crate::model::range::CellSet;
+use crate::model::row::RowBlock;
+use crate::model::schema::Table;
+
+/// One side of an audit, opened. Shared by all threads; the data is not read before [`Session::parts`].
+pub trait Session: Send + Sync {
+    /// What the side is, for the report: `Parquet, 3 files`.
+    fn engine(&self) -> String;
+
+    /// What this engine can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Describes the table. The answer is the same each time.
+    ///
+    /// # Errors
+    ///
+    /// If the table cannot be read, or its files do not agree.
+    fn describe(&self) -> Result<Table>;
+
+    /// Cuts a scan into parts that together hold every row of the table exactly once.
+    ///
+    /// The parts come in the order in which the table is stored, and depend on the table alone: not on the number
+    /// of threads, nor on how fast they are read. Taking the next part may read (a compressed file can only be cut
+    /// by reading it), so an error may come in place of a part; the scan is over then, and what was read of it must
+    /// not be taken for the whole.
+    ///
+    /// # Errors
+    ///
+    /// If the scan cannot begin.
+    fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>>;
+
+    /// Whether the rows of a scan lie in the order of their keys, as far as that can be told cheaply.
+    ///
+    /// A hint that is never trusted: the audit checks the order as it reads, and starts again if it is broken.
+    fn seems_ordered(&self, scan: &Scan) -> Result<bool>;
+
+    /// Bytes read so far, by all scans.
+    fn bytes_read(&self) -> u64;
+}
+
+/// What an engine can do. Stages ask for these, never which engine it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Rows can lack a column, which is not the same as NULL (NDJSON).
+    pub absent_values: bool,
+}
+
+/// The parts of a scan, in the order in which the table is stored.
+pub type Parts<'a> = Box<dyn Iterator<Item = Result<Box<dyn Part + 'a>>> + Send + 'a>;
+
+/// A part of a scan, read once by one thread. Parts are bounded in size: some tens of MiB of rows at most, unless
+/// a single row is larger.
+pub trait Part: Send {
+    /// About how many bytes its rows take in canonical form.
+    fn weight_bytes(&self) -> u64;
+
+    /// Reads the rows in stored order and hands them to `emit` block by block; returns how many rows were read in
+    /// full, those that the scan's cells do not select included if all their columns had to be read.
+    ///
+    /// `emit` may take the block's rows out of it; the block is cleared and used again after each call. A block has
+    /// at least one row. An error of `emit` ends the reading and is returned.
+    ///
+    /// # Errors
+    ///
+    /// If the part cannot be read to its end: the rows handed on so far must not be taken for all of them.
+    fn read(self: Box<Self>, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64>;
+}
+
+/// What is read of a table, and what its values are turned into.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// The compared columns, those of the key first.
+    pub columns: Vec<ScanColumn>,
+    /// How many of them are the key.
+    pub key_columns: usize,
+    /// If set, only rows whose key hash lies in these cells are handed on.
+    pub cells: Option<Arc<CellSet>>,
+}
+
+/// One column of a scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanColumn {
+    /// Its place among the columns that [`Session::describe`] lists.
+    pub index: usize,
+    /// What its values are read as.
+    pub kind: Kind,
+    /// Whether the value as the side holds it is appended to the row as well: text under `Tag::Text`, or NULL.
+    pub raw: bool,
+    /// Whether a row that lacks the column is told from one that has NULL there; if not, it counts as NULL.
+    pub tells_absent: bool,
+}
+
+/// Opens a location: the only place where engines are told apart.
+///
+/// # Errors
+///
+/// If there is nothing at the location, or nothing that any engine reads.
+pub fn open(location: &str, options: &files::FileOptions) -> Result<Box<dyn Session>> {
+    Ok(Box::new(files::FileSession::open(location, options)?))
+}

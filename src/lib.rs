@@ -1,0 +1,7 @@
+#![deny(missing_docs)]
+//! tieout
+pub mod engines;
+pub mod error;
+pub mod model;
+pub mod report;
+pub mod sides;

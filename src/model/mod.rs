@@ -1,0 +1,18 @@
+//! Plain data: what values, rows, ranges, findings and verdicts are. Nothing here reads or writes.
+//!
+//! The definition of "equal" is in [`canonical`]; everything else follows from it.
+
+pub mod canonical;
+pub mod comparison;
+pub mod digest;
+pub mod finding;
+pub mod json;
+pub mod kind;
+pub mod number;
+pub mod parse;
+pub mod range;
+pub mod row;
+pub mod schema;
+pub mod temporal;
+pub mod value;
+pub mod verdict;

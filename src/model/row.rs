@@ -1,0 +1,229 @@
+//! Rows in canonical bytes, many in one buffer, and the order of keys.
+
+use std::cmp::Ordering;
+
+use super::canonical::take;
+
+/// Rows per block, the unit in which engines hand rows on: small enough that a block stays in the processor's cache
+/// between being written and being hashed.
+pub const BLOCK_ROWS_MAX: usize = 1024;
+/// Bytes at which a block is handed on even if it has fewer rows.
+pub const BLOCK_BYTES_MAX: usize = 256 * 1024;
+
+/// Rows one after the other in one buffer.
+///
+/// A row is the canonical values of its key columns, those of its other compared columns, and then, for columns
+/// whose canonical form does not give the value back, the value as the side holds it (for the report alone: no part
+/// of the digest).
+#[derive(Debug, Clone, Default)]
+pub struct RowBlock {
+    bytes: Vec<u8>,
+    rows: Vec<Ends>,
+    open: Ends,
+}
+
+/// Where the parts of a row end, in bytes from the start of the block's buffer.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ends {
+    key: usize,
+    compared: usize,
+    row: usize,
+}
+
+/// A row of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row<'a> {
+    bytes: &'a [u8],
+    key: usize,
+    compared: usize,
+}
+
+impl<'a> Row<'a> {
+    /// The canonical values of the key columns.
+    pub fn key(&self) -> &'a [u8] {
+        &self.bytes[..self.key]
+    }
+
+    /// The canonical values of all compared columns, those of the key first: what is hashed and compared.
+    pub fn compared(&self) -> &'a [u8] {
+        &self.bytes[..self.compared]
+    }
+
+    /// The values as the side holds them, of the columns that are kept so.
+    pub fn raw(&self) -> &'a [u8] {
+        &self.bytes[self.compared..]
+    }
+
+    /// All bytes of the row.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
+impl RowBlock {
+    /// The number of finished rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no finished row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The bytes of all rows.
+    pub fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The memory that the block holds, in bytes.
+    pub fn capacity_bytes(&self) -> usize {
+        self.bytes.capacity() + self.rows.capacity() * size_of::<Ends>()
+    }
+
+    /// Whether the block should be handed on before another row is added.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.rows.len() >= BLOCK_ROWS_MAX || self.bytes.len() >= BLOCK_BYTES_MAX
+    }
+
+    /// Removes all rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.rows.clear();
+        self.open = Ends::default();
+    }
+
+    /// The buffer that the values of the open row are appended to.
+    #[inline]
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Ends the key of the open row and returns it.
+    #[inline]
+    pub fn end_key(&mut self) -> &[u8] {
+        self.open.key = self.bytes.len();
+        &self.bytes[self.rows.last().map_or(0, |ends| ends.row)..]
+    }
+
+    /// Ends the compared values of the open row; what follows are raw values.
+    #[inline]
+    pub fn end_compared(&mut self) {
+        self.open.compared = self.bytes.len();
+    }
+
+    /// Ends the open row.
+    #[inline]
+    pub fn end_row(&mut self) {
+        self.open.row = self.bytes.len();
+        self.rows.push(self.open);
+    }
+
+    /// Drops what was appended of the open row.
+    #[inline]
+    pub fn abandon_row(&mut self) {
+        self.bytes.truncate(self.rows.last().map_or(0, |ends| ends.row));
+    }
+
+    /// Appends a copy of `row`.
+    pub fn push(&mut self, row: Row<'_>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(row.bytes);
+        self.rows.push(Ends { key: start + row.key, compared: start + row.compared, row: self.bytes.len() });
+    }
+
+    /// Appends a row given as its bytes and the lengths of its key and of its compared values.
+    pub fn push_parts(&mut self, bytes: &[u8], key: usize, compared: usize) {
+        self.push(Row { bytes, key, compared });
+    }
+
+    /// The row at `index`.
+    #[inline]
+    pub fn row(&self, index: usize) -> Row<'_> {
+        let start = if index == 0 { 0 } else { self.rows[index - 1].row };
+        let ends = self.rows[index];
+        Row { bytes: &self.bytes[start..ends.row], key: ends.key - start, compared: ends.compared - start }
+    }
+
+    /// The rows in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Row<'_>> {
+        (0..self.len()).map(|index| self.row(index))
+    }
+}
+
+/// Orders two keys by their canonical values, part by part: by tag, then by bytes. The order of keys everywhere.
+#[inline]
+pub fn compare_keys(mut a: &[u8], mut b: &[u8]) -> Ordering {
+    if a == b {
+        return Ordering::Equal;
+    }
+    loop {
+        match (take(&mut a), take(&mut b)) {
+            (Some(x), Some(y)) => match x.tag.cmp(&y.tag).then_with(|| x.bytes.cmp(y.bytes)) {
+                Ordering::Equal => {}
+                unequal => return unequal,
+            },
+            (x, y) => return x.is_some().cmp(&y.is_some()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::canonical::{Tag, push_bytes, push_null, push_whole};
+    use super::*;
+
+    fn key(parts: &[Option<i128>]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for part in parts {
+            match part {
+                Some(value) => push_whole(&mut out, Tag::Number, *value),
+                None => push_null(&mut out),
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn keys_order_part_by_part_with_null_first() {
+        let ascending = [
+            key(&[None, None]),
+            key(&[None, Some(5)]),
+            key(&[Some(-70_000), Some(9)]),
+            key(&[Some(-1), Some(9)]),
+            key(&[Some(2), None]),
+            key(&[Some(2), Some(255)]),
+            key(&[Some(2), Some(256)]),
+            key(&[Some(300), Some(0)]),
+        ];
+        for pair in ascending.windows(2) {
+            assert_eq!(compare_keys(&pair[0], &pair[1]), Ordering::Less);
+            assert_eq!(compare_keys(&pair[1], &pair[0]), Ordering::Greater);
+        }
+    }
+
+    #[test]
+    fn a_block_gives_back_its_rows_and_forgets_an_abandoned_one() {
+        let mut block = RowBlock::default();
+        for (id, name) in [(1, "a"), (2, "b"), (3, "c")] {
+            push_whole(block.buffer(), Tag::Number, id);
+            assert_eq!(block.end_key(), key(&[Some(id)]));
+            if id == 2 {
+                block.abandon_row();
+                continue;
+            }
+            push_bytes(block.buffer(), Tag::Text, name.as_bytes());
+            block.end_compared();
+            push_bytes(block.buffer(), Tag::Text, b"raw");
+            block.end_row();
+        }
+        assert_eq!(block.len(), 2);
+        let last = block.row(1);
+        assert_eq!(last.key(), key(&[Some(3)]));
+        assert!(last.compared().ends_with(b"c") && last.raw().ends_with(b"raw"));
+        let mut copy = RowBlock::default();
+        block.iter().for_each(|row| copy.push(row));
+        assert_eq!(copy.row(0), block.row(0));
+    }
+}

@@ -1,0 +1,35 @@
+//! The report: what an audit found, for machines, for DuckDB, for people.
+//!
+//! Reports see the model and nothing else: no engine, no stage of the audit.
+
+use crate::error::Result;
+use crate::model::finding::Findings;
+use crate::model::range::RangeRecord;
+
+/// Where the audit of one table sends what it finds.
+///
+/// Ranges come in the order of their domain and tile it; findings come in the order of their ranges, and within a
+/// range in the order of their keys. Counts are the audit's: a sink only writes down. After an error the sink is
+/// not used again.
+pub trait Sink {
+    /// Takes a finished range.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    fn range(&mut self, record: &RangeRecord) -> Result<()>;
+
+    /// Takes findings; a batch is bounded by the caller to some MiB.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be written.
+    fn findings(&mut self, findings: Findings) -> Result<()>;
+
+    /// Forgets everything about the table: the audit begins anew in the other domain.
+    ///
+    /// # Errors
+    ///
+    /// If what was written cannot be replaced.
+    fn restart(&mut self) -> Result<()>;
+}
