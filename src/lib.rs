@@ -1,5 +1,6 @@
 #![deny(missing_docs)]
 //! tieout
+pub mod audit;
 pub mod engines;
 pub mod error;
 pub mod model;

@@ -132,6 +132,15 @@ pub fn push_with<R>(out: &mut Vec<u8>, tag: Tag, write: impl FnOnce(&mut Vec<u8>
     result
 }
 
+/// Appends a whole number of 64 bits under a tag whose bytes are a number; its length never takes nine bytes.
+#[inline]
+pub fn push_i64(out: &mut Vec<u8>, tag: Tag, value: i64) {
+    out.extend_from_slice(&[tag as u8, 0]);
+    let start = out.len();
+    number::push_i64(out, value);
+    out[start - 1] = (out.len() - start) as u8;
+}
+
 /// Appends a whole number under a tag whose bytes are a number.
 #[inline]
 pub fn push_whole(out: &mut Vec<u8>, tag: Tag, value: i128) {

@@ -126,6 +126,12 @@ impl RowBlock {
         self.bytes.truncate(self.rows.last().map_or(0, |ends| ends.row));
     }
 
+    /// Removes the last row.
+    pub fn pop(&mut self) {
+        self.rows.pop();
+        self.abandon_row();
+    }
+
     /// Appends a copy of `row`.
     pub fn push(&mut self, row: Row<'_>) {
         let start = self.bytes.len();

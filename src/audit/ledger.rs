@@ -1,0 +1,96 @@
+//! The books of one table: every range with its outcome, every row accounted for.
+
+use super::compare::Compared;
+use super::run::Peculiarities;
+use crate::error::Result;
+use crate::model::comparison::Pairing;
+use crate::model::range::{Coverage, RangeOutcome, RangeRecord};
+use crate::model::verdict::{DifferenceCounts, RowCounts};
+use crate::report::Sink;
+use crate::sides::{Side, Sides};
+
+/// Counts what is found in a table and passes it on to the report.
+pub struct Ledger<'a> {
+    sink: &'a mut dyn Sink,
+    columns: usize,
+    /// What the counts are so far.
+    pub counts: Counts,
+}
+
+/// What the books say.
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    /// The ranges.
+    pub coverage: Coverage,
+    /// The rows.
+    pub rows: RowCounts,
+    /// The keys that differ.
+    pub differences: DifferenceCounts,
+    /// For each compared column, the changed keys at which it differs.
+    pub changed: Vec<u64>,
+    /// What is peculiar about the keys of each side.
+    pub peculiarities: Sides<Peculiarities>,
+    /// Whether the keys of all ranges were looked at for repetitions.
+    pub repetitions_unknown: bool,
+}
+
+impl<'a> Ledger<'a> {
+    /// Opens the books of a table.
+    pub fn new(pairing: &Pairing, sink: &'a mut dyn Sink) -> Self {
+        let columns = pairing.columns.len();
+        Ledger { sink, columns, counts: Counts { changed: vec![0; columns], ..Counts::default() } }
+    }
+
+    /// Begins anew, in the other domain.
+    ///
+    /// # Errors
+    ///
+    /// Those of the report.
+    pub fn restart(&mut self) -> Result<()> {
+        self.counts = Counts { changed: vec![0; self.columns], ..Counts::default() };
+        self.sink.restart()
+    }
+
+    /// Enters a finished range. The rows of an equal one are matched; those of a compared one come with
+    /// [`Ledger::compared`]; those of a failed one are not counted.
+    ///
+    /// # Errors
+    ///
+    /// Those of the report.
+    pub fn range(&mut self, record: &RangeRecord) -> Result<()> {
+        self.counts.coverage.record(record);
+        let prints = record.fingerprints;
+        if record.outcome != RangeOutcome::Failed {
+            self.counts.rows.source += prints.source.rows;
+            self.counts.rows.target += prints.target.rows;
+        }
+        if record.outcome == RangeOutcome::Equal {
+            assert!(prints.source == prints.target, "a range is equal only if its fingerprints are");
+            self.counts.rows.matched += prints.source.rows;
+        }
+        self.sink.range(record)
+    }
+
+    /// Enters what comparing the rows of ranges came to.
+    ///
+    /// # Errors
+    ///
+    /// Those of the report.
+    pub fn compared(&mut self, compared: Compared) -> Result<()> {
+        let counts = &mut self.counts;
+        counts.rows.matched += compared.matched;
+        counts.rows.duplicate.source += compared.duplicate.source;
+        counts.rows.duplicate.target += compared.duplicate.target;
+        counts.differences.missing_in_target += compared.differences.missing_in_target;
+        counts.differences.missing_in_source += compared.differences.missing_in_source;
+        counts.differences.changed += compared.differences.changed;
+        counts.differences.duplicate += compared.differences.duplicate;
+        counts.changed.iter_mut().zip(&compared.changed).for_each(|(sum, changed)| *sum += changed);
+        if compared.findings.is_empty() { Ok(()) } else { self.sink.findings(compared.findings) }
+    }
+
+    /// Enters what is peculiar about keys of a side.
+    pub fn peculiar(&mut self, side: Side, found: Peculiarities) {
+        self.counts.peculiarities.get_mut(side).merge(found);
+    }
+}

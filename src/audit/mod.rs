@@ -1,0 +1,85 @@
+//! The audit: do two tables tie out?
+//!
+//! [`audit_table`] is the line that this crate is about, one call for each stage: catalog, plan, fingerprint,
+//! narrow, compare. The order of stages exists nowhere else. A stage sees engines through their trait and the
+//! report through its sink; what cannot be read becomes a failed range, never an early end without a verdict.
+
+mod catalog;
+mod compare;
+mod comparison;
+mod hashed;
+mod ledger;
+mod narrow;
+mod ordered;
+mod plan;
+mod run;
+mod spool;
+mod summary;
+mod windows;
+
+pub use catalog::{Choices, KeyChoice, pair};
+pub use plan::{Limits, MEMORY_BYTES_DEFAULT, Plan, plan};
+pub use windows::{Observer, Watch};
+
+use std::time::Instant;
+
+use crate::engines::Session;
+use crate::error::Result;
+use crate::model::range::Domain;
+use crate::model::verdict::TableSummary;
+use crate::report::Sink;
+use crate::sides::Sides;
+
+use hashed::Hashed;
+use ledger::Ledger;
+use ordered::Ordered;
+use windows::{Halt, Windows};
+
+/// Audits one table as planned and sends what it finds to `sink`.
+///
+/// What goes wrong with the data ends as a failed range and an `incomplete` verdict; see the summary's `errors`.
+///
+/// # Errors
+///
+/// Only if the report cannot be written.
+///
+/// # Panics
+///
+/// If the books do not balance, which would make every verdict void.
+pub fn audit_table(
+    plan: &Plan,
+    sessions: &Sides<Box<dyn Session>>,
+    watch: &Watch<'_>,
+    sink: &mut dyn Sink,
+) -> Result<TableSummary> {
+    let started = Instant::now();
+    let mut ledger = Ledger::new(&plan.pairing, sink);
+    let mut domain = plan.domain;
+    let mut end = audit_domain(domain, plan, sessions, watch, &mut ledger);
+    if let Err(Halt::Unordered) = end {
+        ledger.restart()?;
+        domain = Domain::KeyHash;
+        end = audit_domain(domain, plan, sessions, watch, &mut ledger);
+    }
+    summary::close(plan, domain, end, ledger, watch, sessions, started)
+}
+
+/// Takes a table through its stages, window by window, until its domain is covered.
+fn audit_domain(
+    domain: Domain,
+    plan: &Plan,
+    sessions: &Sides<Box<dyn Session>>,
+    watch: &Watch<'_>,
+    ledger: &mut Ledger<'_>,
+) -> Result<(), Halt> {
+    watch.observer.stage("fingerprint");
+    let mut windows: Box<dyn Windows + '_> = match domain {
+        Domain::KeyOrder => Box::new(Ordered::new(plan, sessions, watch)?),
+        Domain::KeyHash => Box::new(Hashed::new(plan, sessions, watch)),
+    };
+    while let Some(fingerprints) = windows.fingerprint()? {
+        let suspects = narrow::narrow(&fingerprints);
+        windows.compare(&suspects, ledger)?;
+    }
+    Ok(())
+}

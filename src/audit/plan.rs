@@ -1,0 +1,99 @@
+//! How a table is read: by which domain, in which ranges, within which limits. Nothing of its data is read here.
+
+use std::path::PathBuf;
+
+use crate::engines::{Scan, ScanColumn, Session};
+use crate::error::Result;
+use crate::model::comparison::Pairing;
+use crate::model::digest::Digester;
+use crate::model::range::{Cells, Domain};
+use crate::model::schema::Table;
+use crate::sides::{Side, Sides};
+
+/// Memory for rows that are held while they are compared, in bytes, if the user does not say otherwise.
+pub const MEMORY_BYTES_DEFAULT: u64 = 96 << 20;
+/// Rows that a range of the key-hash domain is meant to hold.
+pub const ROWS_PER_CELL: u64 = 256;
+/// About the size of a row in bytes, where only the size of the data is known.
+const ROW_BYTES_GUESS: u64 = 64;
+/// Rows assumed where nothing is known about a side.
+const ROWS_GUESS: u64 = 1 << 20;
+
+/// What bounds the memory of an audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of rows held on both sides together while they wait to be compared; what does not fit is spilled.
+    /// A single row may be larger, and decoders have buffers of their own beside it.
+    pub window_bytes: u64,
+    /// The folder in which rows are spilled; `None`: the system's temporary folder.
+    pub temp_dir: Option<PathBuf>,
+    /// Rows that a range of the key-hash domain is meant to hold.
+    pub rows_per_cell: u64,
+    /// If set, this domain is used whatever the data looks like (for tests; key order still gives way to key hash
+    /// when the rows turn out not to be ordered).
+    pub domain: Option<Domain>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { window_bytes: MEMORY_BYTES_DEFAULT, temp_dir: None, rows_per_cell: ROWS_PER_CELL, domain: None }
+    }
+}
+
+/// How a table is read.
+pub struct Plan {
+    /// The columns and their comparisons.
+    pub pairing: Pairing,
+    /// What is read of each side.
+    pub scans: Sides<Scan>,
+    /// What the ranges are ranges of.
+    pub domain: Domain,
+    /// The ranges, if they are those of key hashes.
+    pub cells: Cells,
+    /// What bounds the memory.
+    pub limits: Limits,
+    /// Hashes the rows of this run.
+    pub digester: Digester,
+}
+
+/// Plans the audit of a table.
+///
+/// # Errors
+///
+/// If a side cannot be probed for the order of its rows.
+pub fn plan(
+    pairing: Pairing,
+    tables: &Sides<Table>,
+    sessions: &Sides<Box<dyn Session>>,
+    limits: &Limits,
+    digester: Digester,
+) -> Result<Plan> {
+    let tells_absent = [&sessions.source, &sessions.target].iter().all(|session| session.capabilities().absent_values);
+    let scans = tables.as_ref().map(|table| table).try_map(|side, table| Ok(scan(&pairing, side, table, tells_absent)))?;
+    let domain = match limits.domain {
+        Some(domain) => domain,
+        None if both_seem_ordered(&scans, sessions)? => Domain::KeyOrder,
+        None => Domain::KeyHash,
+    };
+    let rows = tables.as_ref().map(|table| table.rows.or(table.bytes.map(|bytes| bytes / ROW_BYTES_GUESS)).unwrap_or(ROWS_GUESS));
+    let cells = Cells::for_rows(rows.source.max(rows.target), limits.rows_per_cell);
+    Ok(Plan { pairing, scans, domain, cells, limits: limits.clone(), digester })
+}
+
+fn both_seem_ordered(scans: &Sides<Scan>, sessions: &Sides<Box<dyn Session>>) -> Result<bool> {
+    for side in Side::BOTH {
+        if !sessions.get(side).seems_ordered(scans.get(side)).map_err(|error| error.on(side))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn scan(pairing: &Pairing, side: Side, table: &Table, tells_absent: bool) -> Scan {
+    let columns = pairing.columns.iter().map(|comparison| {
+        let name = &comparison.columns.get(side).name;
+        let index = table.columns.iter().position(|column| column.name == *name).unwrap_or_default();
+        ScanColumn { index, kind: comparison.kind.clone(), raw: *comparison.raw.get(side), tells_absent }
+    });
+    Scan { columns: columns.collect(), key_columns: pairing.key_columns, cells: None }
+}

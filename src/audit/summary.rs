@@ -1,0 +1,134 @@
+//! Closes the books of a table: the verdict, and what stands in the summary.
+
+use std::time::Instant;
+
+use super::ledger::{Counts, Ledger};
+use super::plan::Plan;
+use super::windows::{Halt, Watch};
+use crate::engines::Session;
+use crate::error::{Error, Result};
+use crate::model::comparison::{Comparison, Pairing};
+use crate::model::range::{Domain, RangeOutcome, RangeRecord};
+use crate::model::verdict::*;
+use crate::sides::{Side, Sides};
+
+/// How a side's rows are had: read and hashed here.
+const STREAM: &str = "stream";
+
+/// Enters what was left undone, asserts that the books balance, and gives the verdict.
+///
+/// # Errors
+///
+/// If the report cannot be written.
+pub fn close(
+    plan: &Plan,
+    domain: Domain,
+    end: Result<(), Halt>,
+    mut ledger: Ledger<'_>,
+    watch: &Watch<'_>,
+    sessions: &Sides<Box<dyn Session>>,
+    started: Instant,
+) -> Result<TableSummary> {
+    let mut errors = Vec::new();
+    match end {
+        Ok(()) => {}
+        Err(Halt::Report(error)) => return Err(error.incomplete()),
+        Err(Halt::Failed(error)) => errors.push(with_advice(&error)),
+        Err(Halt::Interrupted) => errors.push("interrupted before everything was compared".to_string()),
+        Err(Halt::Unordered) => errors.push("found no order of the rows to read them by".to_string()),
+    }
+    if let Some(range) = ledger.counts.coverage.rest() {
+        ledger.range(&RangeRecord { range, fingerprints: Sides::default(), outcome: RangeOutcome::Failed })?;
+    }
+    let counts = ledger.counts;
+    let pairing = &plan.pairing;
+    let complete = counts.coverage.is_complete() && errors.is_empty() && pairing.is_complete();
+    let verdict = match (complete, counts.differences.total()) {
+        (false, _) => Verdict::Incomplete,
+        (true, 0) => Verdict::TiedOut,
+        (true, _) => Verdict::Drift,
+    };
+    let rows_read = watch.rows_read();
+    let scans = Sides { source: (rows_read.source, counts.rows.source), target: (rows_read.target, counts.rows.target) };
+    let summary = TableSummary {
+        source: pairing.tables.source.clone(),
+        target: pairing.tables.target.clone(),
+        verdict,
+        key: if pairing.no_key { Vec::new() } else { pairing.key().iter().map(|key| key.columns.source.name.clone()).collect() },
+        rows: counts.rows,
+        differences: counts.differences,
+        columns: pairing.columns.iter().zip(&counts.changed).map(|(comparison, &changed)| column(comparison, changed)).collect(),
+        not_compared: not_compared(pairing),
+        ranges: RangeCounts {
+            total: counts.coverage.total(),
+            equal: counts.coverage.equal,
+            compared: counts.coverage.compared,
+            failed: counts.coverage.failed,
+        },
+        method: Method { domain: domain.name().to_string(), source: STREAM.to_string(), target: STREAM.to_string() },
+        scans: scans.map(|(read, rows)| if rows == 0 { 0.0 } else { read as f64 / rows as f64 }).into(),
+        bytes_read: sessions.as_ref().map(|session| session.bytes_read()).into(),
+        seconds: started.elapsed().as_secs_f64(),
+        report: String::new(),
+        errors,
+        notes: notes(pairing, &counts),
+    };
+    summary.assert_balance();
+    assert!(
+        verdict != Verdict::TiedOut || counts.rows.source == counts.rows.target,
+        "tables that tie out have the same number of rows"
+    );
+    Ok(summary)
+}
+
+fn with_advice(error: &Error) -> String {
+    match error.advice() {
+        Some(hint) => format!("{error} (hint: {hint})"),
+        None => error.to_string(),
+    }
+}
+
+fn column(comparison: &Comparison, changed: u64) -> ColumnSummary {
+    let Sides { source, target } = comparison.columns.as_ref();
+    ColumnSummary {
+        source: source.name.clone(),
+        target: target.name.clone(),
+        source_type: source.native.clone(),
+        target_type: target.native.clone(),
+        compared_as: comparison.kind.to_string(),
+        exact: comparison.declared.is_none(),
+        declared: comparison.declared.clone(),
+        changed,
+    }
+}
+
+fn not_compared(pairing: &Pairing) -> Vec<NotComparedSummary> {
+    let summary = |column: &crate::model::comparison::NotCompared| NotComparedSummary {
+        side: column.side.to_string(),
+        column: column.column.clone(),
+        reason: column.reason.clone(),
+    };
+    pairing.not_compared.iter().map(summary).collect()
+}
+
+fn notes(pairing: &Pairing, counts: &Counts) -> Vec<String> {
+    let mut notes = pairing.notes.clone();
+    let peculiar = counts.peculiarities;
+    if counts.rows.source == 0 && counts.rows.target == 0 {
+        notes.push("neither side has any rows".to_string());
+    }
+    for side in Side::BOTH {
+        let found = peculiar.get(side);
+        if found.repeated_keys > 0 && !pairing.no_key {
+            notes.push(format!("key is not unique: {} keys of the {side} stand in more than one row", found.repeated_keys));
+        }
+        if found.null_key_rows > 0 && !pairing.no_key {
+            notes
+                .push(format!("key has NULL in {} rows of the {side}; NULL keys are compared like any other", found.null_key_rows));
+        }
+    }
+    if counts.repetitions_unknown && !pairing.no_key {
+        notes.push("whether keys repeat alike on both sides is not known: there are too many to remember".to_string());
+    }
+    notes
+}

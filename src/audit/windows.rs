@@ -1,0 +1,109 @@
+//! What the two ways of reading a table have in common: windows of ranges, and what can end the line early.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use super::ledger::Ledger;
+use crate::engines::Part;
+use crate::error::{Error, Result};
+use crate::model::digest::Fingerprint;
+use crate::model::row::RowBlock;
+use crate::sides::{Side, Sides};
+
+/// A table as a line of windows, each some adjacent ranges of the domain.
+pub trait Windows {
+    /// Reads the next window on both sides and returns the fingerprints of its ranges; `None`: the domain is covered.
+    ///
+    /// # Errors
+    ///
+    /// What ends the line; nothing of the window is in the books then.
+    fn fingerprint(&mut self) -> Result<Option<Vec<Sides<Fingerprint>>>, Halt>;
+
+    /// Compares the rows of the ranges at `suspects` and enters all ranges of the window in the books.
+    ///
+    /// # Errors
+    ///
+    /// What ends the line; ranges that were finished are in the books.
+    fn compare(&mut self, suspects: &[usize], ledger: &mut Ledger<'_>) -> Result<(), Halt>;
+}
+
+/// Why the line ended before the domain was covered.
+#[derive(Debug)]
+pub enum Halt {
+    /// A side could not be read, or rows could not be spilled: what is left is unknown.
+    Failed(Error),
+    /// The user asked to stop.
+    Interrupted,
+    /// The rows do not lie in the order of their keys: the table has to be read by key hash.
+    Unordered,
+    /// The report could not be written: there is no point in going on.
+    Report(Error),
+}
+
+/// Is told how reading goes on.
+pub trait Observer: Sync {
+    /// A stage of the line begins.
+    fn stage(&self, name: &'static str);
+
+    /// More rows and bytes were read.
+    fn read(&self, rows: u64, bytes: u64);
+}
+
+/// Counts what is read, tells the observer, and knows whether the user wants to stop.
+pub struct Watch<'a> {
+    interrupted: &'a AtomicBool,
+    /// Is told how reading goes on.
+    pub observer: &'a dyn Observer,
+    rows_read: Sides<AtomicU64>,
+}
+
+impl<'a> Watch<'a> {
+    /// A watch that ends the line once `interrupted` is set.
+    pub fn new(interrupted: &'a AtomicBool, observer: &'a dyn Observer) -> Self {
+        Watch { interrupted, observer, rows_read: Sides::default() }
+    }
+
+    /// Rows read in full on each side so far, those read twice counted twice.
+    pub fn rows_read(&self) -> Sides<u64> {
+        self.rows_read.as_ref().map(|rows| rows.load(Relaxed))
+    }
+
+    /// Ends the line if the user wants to stop.
+    ///
+    /// # Errors
+    ///
+    /// [`Halt::Interrupted`].
+    pub fn check(&self) -> Result<(), Halt> {
+        if self.interrupted.load(Relaxed) { Err(Halt::Interrupted) } else { Ok(()) }
+    }
+
+    /// Reads a part to its end and gives each block to `take`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `take`; [`Halt::Failed`] if the part cannot be read; [`Halt::Interrupted`].
+    pub fn read(
+        &self,
+        side: Side,
+        part: Result<Box<dyn Part + '_>>,
+        mut take: impl FnMut(&mut RowBlock) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let mut halt = None;
+        let read = part.and_then(|part| {
+            part.read(&mut |block| {
+                self.observer.read(block.len() as u64, block.bytes_len() as u64);
+                self.check().and_then(|()| take(block)).map_err(|cause| {
+                    halt = Some(cause);
+                    Error::new("reading was stopped")
+                })
+            })
+        });
+        match (halt, read) {
+            (Some(halt), _) => Err(halt),
+            (None, Err(error)) => Err(Halt::Failed(error.on(side))),
+            (None, Ok(rows)) => {
+                self.rows_read.get(side).fetch_add(rows, Relaxed);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Arrow arrays into canonical bytes, row by row.
+//!
+//! What an array's values are turned into is decided once for each array: [`encoder`] gives a closure that appends
+//! the value at an index. A row is one call for each of its columns, so that it is still in the processor's
+//! nearest cache when it is hashed.
+
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryViewArray, BooleanArray, FixedSizeListArray, GenericByteArray, MapArray,
+    OffsetSizeTrait, PrimitiveArray, RecordBatch, StringViewArray, StructArray,
+};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::*;
+use num_bigint::BigInt;
+
+use crate::engines::{Scan, ScanColumn};
+use crate::error::{Error, Result};
+use crate::model::canonical::{self, Tag};
+use crate::model::digest::key_hash;
+use crate::model::kind::Kind;
+use crate::model::number;
+use crate::model::parse::{push_map, push_text_as};
+use crate::model::row::RowBlock;
+use crate::model::temporal::DAY;
+
+/// Appends the value at an index.
+type Encode = Box<dyn Fn(usize, &mut Vec<u8>) + Send + Sync>;
+
+/// Turns record batches into blocks of rows.
+///
+/// The columns of a batch are those of the scan, in the order of their place in the table: what a projection gives.
+pub struct BatchReader<'a> {
+    scan: &'a Scan,
+    /// For each column of the scan, its place among the projected columns.
+    places: Vec<usize>,
+    block: RowBlock,
+}
+
+impl<'a> BatchReader<'a> {
+    /// A reader of batches that hold just the scan's columns.
+    pub fn new(scan: &'a Scan) -> Self {
+        let projected = projection(scan);
+        let places = scan.columns.iter().map(|column| projected.partition_point(|&index| index < column.index)).collect();
+        BatchReader { scan, places, block: RowBlock::default() }
+    }
+
+    /// Appends the rows of `batch`, and hands on each block that is full.
+    ///
+    /// # Errors
+    ///
+    /// Those of `emit`, and columns whose type cannot be read as what the scan asks for.
+    pub fn push(&mut self, batch: &RecordBatch, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<()> {
+        let scan = self.scan;
+        let encoder_of = |(column, &place): (&ScanColumn, &usize)| encoder(batch.column(place), &column.kind);
+        let pairs = || scan.columns.iter().zip(&self.places);
+        let encoders = pairs().map(encoder_of).collect::<Result<Vec<Encode>>>()?;
+        let raws = pairs()
+            .filter(|(column, _)| column.raw)
+            .map(|(_, &place)| encoder(batch.column(place), &Kind::Text))
+            .collect::<Result<Vec<Encode>>>()?;
+        let (key, rest) = encoders.split_at(scan.key_columns);
+        let block = &mut self.block;
+        for row in 0..batch.num_rows() {
+            key.iter().for_each(|encode| encode(row, block.buffer()));
+            let key = block.end_key();
+            if scan.cells.as_ref().is_some_and(|cells| !cells.contains(key_hash(key))) {
+                block.abandon_row();
+                continue;
+            }
+            rest.iter().for_each(|encode| encode(row, block.buffer()));
+            block.end_compared();
+            raws.iter().for_each(|encode| encode(row, block.buffer()));
+            block.end_row();
+            if block.is_full() {
+                emit(block)?;
+                block.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands on the rows that are left.
+    ///
+    /// # Errors
+    ///
+    /// Those of `emit`.
+    pub fn finish(mut self, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<()> {
+        if self.block.is_empty() { Ok(()) } else { emit(&mut self.block) }
+    }
+}
+
+/// The places of the scan's columns in the table, ascending and each once.
+pub fn projection(scan: &Scan) -> Vec<usize> {
+    let mut indexes: Vec<usize> = scan.columns.iter().map(|column| column.index).collect();
+    indexes.sort_unstable();
+    indexes.dedup();
+    indexes
+}
+
+/// A closure that appends the canonical form of an array's values as values of `kind`.
+fn encoder(array: &ArrayRef, kind: &Kind) -> Result<Encode> {
+    Ok(match (array.data_type(), kind) {
+        (DataType::Null, _) => Box::new(|_, out| canonical::push_null(out)),
+        (DataType::Dictionary(..), _) => dictionary(array, kind)?,
+        (DataType::RunEndEncoded(..), _) => run_ends(array, kind)?,
+        (DataType::Boolean, Kind::Boolean) => boolean(array, |value, out| canonical::push_boolean(out, value)),
+        (DataType::Boolean, Kind::Number) => {
+            boolean(array, |value, out| canonical::push_whole(out, Tag::Number, i128::from(value)))
+        }
+        (DataType::Int8, Kind::Number) => whole::<Int8Type>(array),
+        (DataType::Int16, Kind::Number) => whole::<Int16Type>(array),
+        (DataType::Int32, Kind::Number) => whole::<Int32Type>(array),
+        (DataType::Int64, Kind::Number) => whole::<Int64Type>(array),
+        (DataType::UInt8, Kind::Number) => whole::<UInt8Type>(array),
+        (DataType::UInt16, Kind::Number) => whole::<UInt16Type>(array),
+        (DataType::UInt32, Kind::Number) => whole::<UInt32Type>(array),
+        (DataType::UInt64, Kind::Number) => {
+            primitive::<UInt64Type>(array, |value, out| canonical::push_whole(out, Tag::Number, i128::from(value)))
+        }
+        (DataType::Float16, _) => float::<Float16Type>(array, kind, 32, |value| value.to_f64())?,
+        (DataType::Float32, _) => float::<Float32Type>(array, kind, 32, f64::from)?,
+        (DataType::Float64, _) => float::<Float64Type>(array, kind, 64, |value| value)?,
+        (DataType::Decimal32(_, scale), Kind::Number) => decimal::<Decimal32Type>(array, *scale, i128::from),
+        (DataType::Decimal64(_, scale), Kind::Number) => decimal::<Decimal64Type>(array, *scale, i128::from),
+        (DataType::Decimal128(_, scale), Kind::Number) => decimal::<Decimal128Type>(array, *scale, |value| value),
+        (DataType::Decimal256(_, scale), Kind::Number) => wide_decimal(array, *scale),
+        (DataType::Utf8, _) => text::<i32>(array, kind),
+        (DataType::LargeUtf8, _) => text::<i64>(array, kind),
+        (DataType::Utf8View, _) => text_view(array, kind),
+        (DataType::Binary, _) => bytes::<i32>(array, kind)?,
+        (DataType::LargeBinary, _) => bytes::<i64>(array, kind)?,
+        (DataType::BinaryView, _) => bytes_view(array, kind)?,
+        (DataType::FixedSizeBinary(_), _) => {
+            let (values, push) = (array.as_fixed_size_binary().clone(), push_bytes_as(kind, array)?);
+            nullable(array.nulls(), move |row, out| push(out, values.value(row)))
+        }
+        (DataType::Date32, _) => moment::<Date32Type>(array, kind, DAY)?,
+        (DataType::Date64, _) => moment::<Date64Type>(array, kind, 1_000_000)?,
+        (DataType::Time32(TimeUnit::Second), _) => moment::<Time32SecondType>(array, kind, 1_000_000_000)?,
+        (DataType::Time32(_), _) => moment::<Time32MillisecondType>(array, kind, 1_000_000)?,
+        (DataType::Time64(TimeUnit::Microsecond), _) => moment::<Time64MicrosecondType>(array, kind, 1_000)?,
+        (DataType::Time64(_), _) => moment::<Time64NanosecondType>(array, kind, 1)?,
+        (DataType::Timestamp(TimeUnit::Second, _), _) => moment::<TimestampSecondType>(array, kind, 1_000_000_000)?,
+        (DataType::Timestamp(TimeUnit::Millisecond, _), _) => moment::<TimestampMillisecondType>(array, kind, 1_000_000)?,
+        (DataType::Timestamp(TimeUnit::Microsecond, _), _) => moment::<TimestampMicrosecondType>(array, kind, 1_000)?,
+        (DataType::Timestamp(TimeUnit::Nanosecond, _), _) => moment::<TimestampNanosecondType>(array, kind, 1)?,
+        (DataType::Duration(TimeUnit::Second), Kind::Interval) => duration::<DurationSecondType>(array, 1_000_000_000),
+        (DataType::Duration(TimeUnit::Millisecond), Kind::Interval) => duration::<DurationMillisecondType>(array, 1_000_000),
+        (DataType::Duration(TimeUnit::Microsecond), Kind::Interval) => duration::<DurationMicrosecondType>(array, 1_000),
+        (DataType::Duration(TimeUnit::Nanosecond), Kind::Interval) => duration::<DurationNanosecondType>(array, 1),
+        (DataType::Interval(IntervalUnit::YearMonth), Kind::Interval) => {
+            primitive::<IntervalYearMonthType>(array, |months, out| canonical::push_interval(out, months.into(), 0, 0))
+        }
+        (DataType::Interval(IntervalUnit::DayTime), Kind::Interval) => primitive::<IntervalDayTimeType>(array, |value, out| {
+            canonical::push_interval(out, 0, value.days.into(), i128::from(value.milliseconds) * 1_000_000);
+        }),
+        (DataType::Interval(IntervalUnit::MonthDayNano), Kind::Interval) => {
+            primitive::<IntervalMonthDayNanoType>(array, |value, out| {
+                canonical::push_interval(out, value.months.into(), value.days.into(), value.nanoseconds.into());
+            })
+        }
+        (DataType::List(_), Kind::List(item)) => list::<i32>(array, item)?,
+        (DataType::LargeList(_), Kind::List(item)) => list::<i64>(array, item)?,
+        (DataType::ListView(_), Kind::List(item)) => list_view::<i32>(array, item)?,
+        (DataType::LargeListView(_), Kind::List(item)) => list_view::<i64>(array, item)?,
+        (DataType::FixedSizeList(..), Kind::List(item)) => fixed_list(array.as_fixed_size_list(), item)?,
+        (DataType::Struct(_), Kind::Struct(fields)) => structure(array.as_struct(), fields)?,
+        (DataType::Map(..), Kind::Map(key, value)) => map(array.as_map(), key, value)?,
+        _ => return Err(unreadable(array, kind)),
+    })
+}
+
+fn unreadable(array: &dyn Array, kind: &Kind) -> Error {
+    Error::new(format!("a column of type {} cannot be read as {kind}", array.data_type()))
+}
+
+/// NULL where `nulls` says so, else `push`; arrays without NULLs do not pay for the question.
+fn nullable(nulls: Option<&NullBuffer>, push: impl Fn(usize, &mut Vec<u8>) + Send + Sync + 'static) -> Encode {
+    match nulls.filter(|nulls| nulls.null_count() > 0).cloned() {
+        None => Box::new(push),
+        Some(nulls) => Box::new(move |row, out| if nulls.is_null(row) { canonical::push_null(out) } else { push(row, out) }),
+    }
+}
+
+fn primitive<T: ArrowPrimitiveType>(array: &ArrayRef, push: impl Fn(T::Native, &mut Vec<u8>) + Send + Sync + 'static) -> Encode {
+    let array: &PrimitiveArray<T> = array.as_primitive();
+    let values = array.values().clone();
+    nullable(array.nulls(), move |row, out| push(values[row], out))
+}
+
+fn whole<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef) -> Encode {
+    primitive::<T>(array, |value, out| canonical::push_i64(out, Tag::Number, value.into()))
+}
+
+fn boolean(array: &ArrayRef, push: impl Fn(bool, &mut Vec<u8>) + Send + Sync + 'static) -> Encode {
+    let array: &BooleanArray = array.as_boolean();
+    let values = array.values().clone();
+    nullable(array.nulls(), move |row, out| push(values.value(row), out))
+}
+
+fn float<T: ArrowPrimitiveType>(array: &ArrayRef, kind: &Kind, bits: u8, widen: fn(T::Native) -> f64) -> Result<Encode> {
+    Ok(match kind {
+        Kind::Float { .. } => primitive::<T>(array, move |value, out| canonical::push_float(out, widen(value))),
+        Kind::Number => primitive::<T>(array, move |value, out| canonical::push_float_as_number(out, widen(value), bits)),
+        _ => return Err(unreadable(array, kind)),
+    })
+}
+
+fn decimal<T: ArrowPrimitiveType>(array: &ArrayRef, scale: i8, widen: fn(T::Native) -> i128) -> Encode {
+    primitive::<T>(array, move |value, out| canonical::push_decimal(out, widen(value), scale))
+}
+
+fn wide_decimal(array: &ArrayRef, scale: i8) -> Encode {
+    primitive::<Decimal256Type>(array, move |value, out| match value.to_i128() {
+        Some(value) => canonical::push_decimal(out, value, scale),
+        None => canonical::push_with(out, Tag::Number, |out| {
+            number::push_big(out, &BigInt::from_signed_bytes_le(&value.to_le_bytes()), scale.into());
+        }),
+    })
+}
+
+fn text<O: OffsetSizeTrait>(array: &ArrayRef, kind: &Kind) -> Encode {
+    let values: GenericByteArray<GenericStringType<O>> = array.as_string::<O>().clone();
+    match kind.clone() {
+        Kind::Text => nullable(array.nulls(), move |row, out| canonical::push_bytes(out, Tag::Text, values.value(row).as_bytes())),
+        kind => nullable(array.nulls(), move |row, out| push_text_as(out, &kind, values.value(row))),
+    }
+}
+
+fn text_view(array: &ArrayRef, kind: &Kind) -> Encode {
+    let values: StringViewArray = array.as_string_view().clone();
+    match kind.clone() {
+        Kind::Text => nullable(array.nulls(), move |row, out| canonical::push_bytes(out, Tag::Text, values.value(row).as_bytes())),
+        kind => nullable(array.nulls(), move |row, out| push_text_as(out, &kind, values.value(row))),
+    }
+}
+
+/// Bytes as bytes, or sixteen of them as a UUID; any other number of them is no UUID and equals only itself.
+fn push_bytes_as(kind: &Kind, array: &dyn Array) -> Result<fn(&mut Vec<u8>, &[u8])> {
+    match kind {
+        Kind::Bytes => Ok(|out, bytes| canonical::push_bytes(out, Tag::Bytes, bytes)),
+        Kind::Uuid => Ok(|out, bytes| canonical::push_bytes(out, if bytes.len() == 16 { Tag::Uuid } else { Tag::Bytes }, bytes)),
+        _ => Err(unreadable(array, kind)),
+    }
+}
+
+fn bytes<O: OffsetSizeTrait>(array: &ArrayRef, kind: &Kind) -> Result<Encode> {
+    let (values, push) = (array.as_binary::<O>().clone(), push_bytes_as(kind, array)?);
+    Ok(nullable(array.nulls(), move |row, out| push(out, values.value(row))))
+}
+
+fn bytes_view(array: &ArrayRef, kind: &Kind) -> Result<Encode> {
+    let values: BinaryViewArray = array.as_binary_view().clone();
+    let push = push_bytes_as(kind, array)?;
+    Ok(nullable(array.nulls(), move |row, out| push(out, values.value(row))))
+}
+
+/// Days, times of day and timestamps, in units of `unit` nanoseconds.
+fn moment<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef, kind: &Kind, unit: i128) -> Result<Encode> {
+    let (tag, divisor) = match (kind, array.data_type()) {
+        (Kind::Date, DataType::Date32 | DataType::Date64) => (Tag::Date, DAY),
+        (Kind::Timestamp, DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, None)) => (Tag::Timestamp, 1),
+        (Kind::Instant, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)) => (Tag::Instant, 1),
+        (Kind::Time, DataType::Time32(_) | DataType::Time64(_)) => (Tag::Time, 1),
+        _ => return Err(unreadable(array, kind)),
+    };
+    // In 64 bits wherever the product fits, which is everywhere but in far years.
+    let small = i64::try_from(unit).ok().filter(|_| divisor == 1);
+    Ok(primitive::<T>(array, move |value, out| {
+        let value: i64 = value.into();
+        match small.and_then(|unit| value.checked_mul(unit)) {
+            Some(nanoseconds) => canonical::push_i64(out, tag, nanoseconds),
+            None => push_moment_wide(out, tag, i128::from(value) * unit, divisor),
+        }
+    }))
+}
+
+/// A Date64 holds milliseconds; one that is not a whole day keeps its time, so that it equals no day.
+fn push_moment_wide(out: &mut Vec<u8>, tag: Tag, nanoseconds: i128, divisor: i128) {
+    if nanoseconds % divisor == 0 {
+        canonical::push_whole(out, tag, nanoseconds / divisor);
+    } else {
+        canonical::push_whole(out, Tag::Timestamp, nanoseconds);
+    }
+}
+
+fn duration<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef, unit: i128) -> Encode {
+    primitive::<T>(array, move |value, out| {
+        let value: i64 = value.into();
+        canonical::push_interval(out, 0, 0, i128::from(value) * unit);
+    })
+}
+
+fn dictionary(array: &ArrayRef, kind: &Kind) -> Result<Encode> {
+    let dictionary = array.as_any_dictionary();
+    if dictionary.values().is_empty() {
+        return Ok(Box::new(|_, out| canonical::push_null(out)));
+    }
+    let (values, keys) = (encoder(dictionary.values(), kind)?, dictionary.normalized_keys());
+    Ok(nullable(dictionary.keys().nulls(), move |row, out| values(keys[row], out)))
+}
+
+fn run_ends(array: &ArrayRef, kind: &Kind) -> Result<Encode> {
+    macro_rules! runs {
+        ($($ty:ty),*) => {
+            $(if let Some(runs) = array.as_run_opt::<$ty>() {
+                let (runs, values) = (runs.clone(), encoder(runs.values(), kind)?);
+                return Ok(Box::new(move |row, out| values(runs.get_physical_index(row), out)));
+            })*
+        };
+    }
+    runs!(Int16Type, Int32Type, Int64Type);
+    Err(unreadable(array, kind))
+}
+
+fn push_list(out: &mut Vec<u8>, items: std::ops::Range<usize>, push: &Encode) {
+    canonical::push_with(out, Tag::List, |out| items.for_each(|item| push(item, out)));
+}
+
+fn list<O: OffsetSizeTrait>(array: &ArrayRef, item: &Kind) -> Result<Encode> {
+    let array = array.as_list::<O>();
+    let (offsets, push) = (array.offsets().clone(), encoder(array.values(), item)?);
+    Ok(nullable(array.nulls(), move |row, out| push_list(out, offsets[row].as_usize()..offsets[row + 1].as_usize(), &push)))
+}
+
+fn list_view<O: OffsetSizeTrait>(array: &ArrayRef, item: &Kind) -> Result<Encode> {
+    let array = array.as_list_view::<O>();
+    let (offsets, sizes, push) = (array.offsets().clone(), array.sizes().clone(), encoder(array.values(), item)?);
+    Ok(nullable(array.nulls(), move |row, out| {
+        let start = offsets[row].as_usize();
+        push_list(out, start..start + sizes[row].as_usize(), &push);
+    }))
+}
+
+fn fixed_list(array: &FixedSizeListArray, item: &Kind) -> Result<Encode> {
+    let (nulls, array, push) = (array.nulls(), array.clone(), encoder(array.values(), item)?);
+    let width = array.value_length().as_usize();
+    Ok(nullable(nulls, move |row, out| {
+        let start = array.value_offset_at(row);
+        push_list(out, start..start + width, &push);
+    }))
+}
+
+fn structure(array: &StructArray, fields: &[(String, Kind)]) -> Result<Encode> {
+    let field_encoder = |(name, kind): &(String, Kind)| match array.column_by_name(name) {
+        Some(column) => encoder(column, kind),
+        None => Err(Error::new(format!("found no field '{name}' in {}", array.data_type()))),
+    };
+    let pushes = fields.iter().map(field_encoder).collect::<Result<Vec<_>>>()?;
+    Ok(nullable(array.nulls(), move |row, out| {
+        canonical::push_with(out, Tag::Struct, |out| pushes.iter().for_each(|push| push(row, out)));
+    }))
+}
+
+fn map(array: &MapArray, key: &Kind, value: &Kind) -> Result<Encode> {
+    let (keys, values) = (encoder(array.keys(), key)?, encoder(array.values(), value)?);
+    let offsets = array.offsets().clone();
+    Ok(nullable(array.nulls(), move |row, out| {
+        let (start, end) = (offsets[row].as_usize(), offsets[row + 1].as_usize());
+        push_map(out, end - start, |entry, out| {
+            keys(start + entry, out);
+            let key_end = out.len();
+            values(start + entry, out);
+            key_end
+        });
+    }))
+}
