@@ -37,7 +37,7 @@ fn kind_of(one: &Type, other: &Type) -> Option<Kind> {
     Some(match (one, other) {
         (Other, _) | (_, Other) => return None,
         (Null, Null) => Kind::Text,
-        (Null, ty) => native_kind(ty)?,
+        (Null, ty) | (ty, Null) => native_kind(ty)?,
         (Integer { .. } | Decimal { .. } | Number, Integer { .. } | Decimal { .. } | Number | Float { .. } | Boolean) => {
             Kind::Number
         }

@@ -162,15 +162,14 @@ impl<'a> Hashed<'a> {
             if too_large || !hashes.contains(&key_hash(row.key())) {
                 return;
             }
-            run.push_unordered(row, &self.plan.digester);
+            run.push_row(row, &self.plan.digester);
             if run.size_bytes() > limit_bytes && divisible {
                 // Rows that share a key become one entry, which may make room.
-                run.sort();
+                run = run.sorted();
                 too_large = run.size_bytes() > limit_bytes / 2;
             }
         })?;
-        run.sort();
-        Ok((!too_large).then_some(run))
+        Ok((!too_large).then(|| run.sorted()))
     }
 
     /// Enters the ranges from cell `from` up to cell `to` in the books.

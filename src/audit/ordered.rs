@@ -2,12 +2,17 @@
 //!
 //! Rows that were read are held until the other side has passed their keys, so a range that differs is compared
 //! without reading it again. What is held is bounded by the window; where the two sides are far apart, the one that
-//! is ahead waits.
+//! is ahead waits. Rows that come too early are held as well, as long as the window has room for them.
 //!
-//! A range ends where a block of rows ends, on the side where that comes first: so ranges depend on how the data
-//! is stored, not on how much is held or how many threads read it.
+//! Up to which key a side is complete is a guess: the least key of the part that comes next where the engine knows
+//! it, else the last key that was read. It is held against every row that comes later. A row whose range is already
+//! in the books means that the guess was wrong, and the table is read again by key hash.
+//!
+//! A range ends where a run ends, on the side where that comes first: so ranges depend on how the data is stored,
+//! not on how many threads read it.
 
 use std::collections::VecDeque;
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -15,7 +20,7 @@ use rayon::prelude::*;
 use super::compare::{Compared, compare};
 use super::ledger::Ledger;
 use super::plan::Plan;
-use super::run::{Run, Span, Unordered};
+use super::run::{Run, Span};
 use super::windows::{Halt, Watch, Windows};
 use crate::engines::{Parts, Session};
 use crate::error::{Error, Result};
@@ -43,9 +48,12 @@ pub struct Ordered<'a> {
 /// What was read of one side and not yet compared.
 struct Queue<'a> {
     side: Side,
-    parts: Parts<'a>,
+    parts: Peekable<Parts<'a>>,
+    /// Runs whose keys do not overlap, in their order, each with the number of entries already taken off it.
     runs: VecDeque<(Arc<Run>, usize)>,
     size_bytes: usize,
+    /// Keys below this one are complete, as far as can be guessed; `None`: none are.
+    frontier: Option<Vec<u8>>,
     /// Whether the side was read to its end.
     exhausted: bool,
     failed: Option<Error>,
@@ -59,7 +67,15 @@ impl<'a> Ordered<'a> {
     /// If a scan cannot begin.
     pub fn new(plan: &'a Plan, sessions: &'a Sides<Box<dyn Session>>, watch: &'a Watch<'a>) -> Result<Self, Halt> {
         let queues = plan.scans.as_ref().zip(sessions.as_ref()).try_map(|side, (scan, session)| match session.parts(scan) {
-            Ok(parts) => Ok(Queue { side, parts, runs: VecDeque::new(), size_bytes: 0, exhausted: false, failed: None }),
+            Ok(parts) => Ok(Queue {
+                side,
+                parts: parts.peekable(),
+                runs: VecDeque::new(),
+                size_bytes: 0,
+                frontier: None,
+                exhausted: false,
+                failed: None,
+            }),
             Err(error) => Err(Halt::Failed(error.on(side))),
         })?;
         Ok(Ordered { plan, watch, queues, ranges: Vec::new(), reached: None, finished: false })
@@ -99,9 +115,9 @@ impl Windows for Ordered<'_> {
                 return Ok(None);
             }
             self.watch.check()?;
-            let (plan, watch) = (self.plan, self.watch);
+            let (plan, watch, reached) = (self.plan, self.watch, self.reached.as_deref());
             let Sides { source, target } = &mut self.queues;
-            let (source, target) = rayon::join(|| source.fill(plan, watch), || target.fill(plan, watch));
+            let (source, target) = rayon::join(|| source.fill(plan, watch, reached), || target.fill(plan, watch, reached));
             source.and(target)?;
             self.carve();
             // What was read before a failure is still compared; the failure ends the line when nothing else is left.
@@ -140,23 +156,27 @@ impl Windows for Ordered<'_> {
 }
 
 impl Queue<'_> {
-    /// Reads ahead, in parallel, until the side's share of the window is full.
-    fn fill(&mut self, plan: &Plan, watch: &Watch<'_>) -> Result<(), Halt> {
-        // Two runs are needed to know that the first of them is complete.
-        let mut starving = self.runs.len() < 2;
+    /// Reads ahead, in parallel, until the side's share of the window is full; all keys up to `reached` are in the
+    /// books already.
+    fn fill(&mut self, plan: &Plan, watch: &Watch<'_>, reached: Option<&[u8]>) -> Result<(), Halt> {
         let mut room = (plan.limits.window_bytes / 2).saturating_sub(self.size_bytes as u64);
+        let mut starving = self.is_waiting();
         if self.exhausted || self.failed.is_some() {
             return Ok(());
         }
-        let (side, parts, exhausted) = (self.side, &mut self.parts, &mut self.exhausted);
+        if self.size_bytes as u64 > plan.limits.window_bytes {
+            // Too much comes too early: the rows are not in the order of their keys, or not nearly enough.
+            return Err(Halt::Unordered);
+        }
+        let (side, parts) = (self.side, &mut self.parts);
         let next = std::iter::from_fn(|| {
             if room == 0 && !starving {
                 return None;
             }
             let part = parts.next();
-            *exhausted = part.is_none();
             starving = false;
-            room = room.saturating_sub(part.as_ref().and_then(|part| part.as_ref().ok()).map_or(0, |part| part.weight_bytes()));
+            room =
+                room.saturating_sub(part.as_ref().and_then(|part| part.as_ref().ok()).map_or(0, |part| part.weight_bytes().max(1)));
             part
         });
         let mut read: Vec<(usize, Result<Vec<Run>, Halt>)> = next
@@ -166,53 +186,90 @@ impl Queue<'_> {
             .map(|(place, part)| {
                 let mut runs = Vec::new();
                 let read = watch.read(side, part, |block| {
-                    let run = Run::of_ordered(std::mem::take(block), &plan.digester);
-                    runs.push(run.map_err(|Unordered| Halt::Unordered)?);
+                    runs.extend(Run::of_block(block, &plan.digester));
                     Ok(())
                 });
                 (place, read.map(|()| runs))
             })
             .collect();
         read.sort_by_key(|(place, _)| *place);
-        for (_, runs) in read {
-            match runs {
-                Ok(runs) => runs.into_iter().try_for_each(|run| self.append(run))?,
+        let mut runs = Vec::new();
+        for (_, part) in read {
+            match part {
+                Ok(part) => runs.extend(part),
                 Err(Halt::Failed(error)) => {
                     self.failed = Some(error);
-                    self.exhausted = false;
                     break;
                 }
                 Err(halt) => return Err(halt),
             }
         }
-        Ok(())
+        self.advance(runs.last().and_then(Run::last_key));
+        self.insert(runs, reached)
     }
 
-    /// Puts a run behind the others. A key that goes on from one run to the next becomes one entry.
-    fn append(&mut self, run: Run) -> Result<(), Halt> {
-        let mut start = 0;
-        if let Some((last, _)) = self.runs.back_mut()
-            && let Some(last_key) = last.last_key()
-        {
-            match compare_keys(last_key, run.key(0)) {
-                std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Greater => return Err(Halt::Unordered),
-                // The last run is never part of a range before the next one is here: nobody else holds it.
-                std::cmp::Ordering::Equal => {
-                    start = usize::from(Arc::get_mut(last).is_some_and(|last| last.absorb(run.entry(0))));
-                }
+    /// Guesses anew which keys are complete; `last` is the key that was read last.
+    fn advance(&mut self, last: Option<&[u8]>) {
+        let least = match self.parts.peek() {
+            Some(Ok(part)) if self.failed.is_none() => part.least_key(),
+            None if self.failed.is_none() => {
+                self.exhausted = true;
+                return;
             }
+            // Nothing is known of what cannot be read: what was complete before stays so.
+            _ => return,
+        };
+        self.frontier = least.or(last).map(<[u8]>::to_vec).or(self.frontier.take());
+    }
+
+    /// Puts runs among the others; those whose keys interleave are made one.
+    fn insert(&mut self, runs: Vec<Run>, reached: Option<&[u8]>) -> Result<(), Halt> {
+        let too_late =
+            |run: &Run| reached.zip(run.first_key()).is_some_and(|(reached, first)| compare_keys(first, reached).is_le());
+        if runs.iter().any(too_late) {
+            return Err(Halt::Unordered);
         }
-        if start < run.len() {
-            self.size_bytes += run.size_bytes();
-            self.runs.push_back((Arc::new(run), start));
+        let first = runs.iter().filter_map(Run::first_key).min_by(|a, b| compare_keys(a, b)).map(<[u8]>::to_vec);
+        let Some(first) = first else { return Ok(()) };
+        // Runs that end before the new ones begin stay as they are: all of them, where the rows lie in order.
+        let kept =
+            self.runs.iter().take_while(|(run, _)| run.last_key().is_some_and(|last| compare_keys(last, &first).is_lt())).count();
+        let mut others: Vec<(Arc<Run>, usize)> = self.runs.drain(kept..).collect();
+        others.extend(runs.into_iter().filter(|run| run.len() > 0).map(|run| (Arc::new(run), 0)));
+        if !others.is_sorted_by(|a, b| compare_keys(a.0.key(a.1), b.0.key(b.1)).is_le()) {
+            others.sort_by(|a, b| compare_keys(a.0.key(a.1), b.0.key(b.1)));
         }
+        let mut cluster: Vec<(Arc<Run>, usize)> = Vec::new();
+        let mut end: Option<Vec<u8>> = None;
+        for run in others {
+            let apart = end.as_ref().is_none_or(|end| compare_keys(end, run.0.key(run.1)).is_lt());
+            if apart {
+                self.push(std::mem::take(&mut cluster));
+            }
+            let last = run.0.last_key().unwrap_or_default();
+            if apart || end.as_ref().is_none_or(|end| compare_keys(end, last).is_lt()) {
+                end = Some(last.to_vec());
+            }
+            cluster.push(run);
+        }
+        self.push(cluster);
+        self.size_bytes = self.runs.iter().map(|(run, _)| run.size_bytes()).sum();
         Ok(())
     }
 
-    /// Whether the first run may still go on in one that was not read yet.
+    fn push(&mut self, cluster: Vec<(Arc<Run>, usize)>) {
+        if cluster.len() == 1 {
+            self.runs.extend(cluster);
+        } else {
+            let entries = cluster.iter().flat_map(|(run, start)| (*start..run.len()).map(|index| run.entry(index)));
+            self.runs.extend(Run::merged(entries).into_iter().map(|run| (Arc::new(run), 0)));
+        }
+    }
+
+    /// Whether the first run may still get entries from what was not read yet.
     fn is_waiting(&self) -> bool {
-        !self.exhausted && self.runs.len() < 2
+        let complete = |last: &[u8]| self.frontier.as_ref().is_some_and(|frontier| compare_keys(last, frontier).is_lt());
+        !self.exhausted && !self.head_end().is_some_and(complete)
     }
 
     fn is_done(&self) -> bool {

@@ -72,7 +72,7 @@ pub fn plan(
     let scans = tables.as_ref().map(|table| table).try_map(|side, table| Ok(scan(&pairing, side, table, tells_absent)))?;
     let domain = match limits.domain {
         Some(domain) => domain,
-        None if both_seem_ordered(&scans, sessions)? => Domain::KeyOrder,
+        None if both_seem_ordered(&scans, sessions, limits.window_bytes / 2)? => Domain::KeyOrder,
         None => Domain::KeyHash,
     };
     let rows = tables.as_ref().map(|table| table.rows.or(table.bytes.map(|bytes| bytes / ROW_BYTES_GUESS)).unwrap_or(ROWS_GUESS));
@@ -80,9 +80,9 @@ pub fn plan(
     Ok(Plan { pairing, scans, domain, cells, limits: limits.clone(), digester })
 }
 
-fn both_seem_ordered(scans: &Sides<Scan>, sessions: &Sides<Box<dyn Session>>) -> Result<bool> {
+fn both_seem_ordered(scans: &Sides<Scan>, sessions: &Sides<Box<dyn Session>>, held_bytes: u64) -> Result<bool> {
     for side in Side::BOTH {
-        if !sessions.get(side).seems_ordered(scans.get(side)).map_err(|error| error.on(side))? {
+        if !sessions.get(side).seems_ordered(scans.get(side), held_bytes).map_err(|error| error.on(side))? {
             return Ok(false);
         }
     }

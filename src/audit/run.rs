@@ -4,9 +4,11 @@ use std::cmp::Ordering;
 use std::ops::Range as Indexes;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::model::canonical::{Tag, Values};
 use crate::model::digest::{Digester, Fingerprint};
-use crate::model::row::{Row, RowBlock, compare_keys};
+use crate::model::row::{BLOCK_ROWS_MAX, Row, RowBlock, compare_keys};
 
 /// Rows with strictly ascending keys. Rows that share a key are one entry: what is known of them is their number,
 /// the sum of their digests, and the least of them by its bytes. So a key that repeats a million times takes no
@@ -14,7 +16,10 @@ use crate::model::row::{Row, RowBlock, compare_keys};
 #[derive(Debug, Default)]
 pub struct Run {
     rows: RowBlock,
-    prints: Vec<Fingerprint>,
+    /// For each entry, the sum of the digests of its rows.
+    sums: Vec<u128>,
+    /// For each entry, the number of its rows; empty if that is one for all.
+    counts: Vec<u64>,
     /// Whether a key repeats or has NULL in it; most runs have no such key and need not be searched for them.
     peculiar: bool,
 }
@@ -28,29 +33,43 @@ pub struct Entry<'a> {
     pub print: Fingerprint,
 }
 
-/// The keys of a side do not ascend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unordered;
+/// Rows per ascending stretch from which on a block is cut where its keys descend; below, it is sorted.
+const STRETCH_ROWS_MIN: usize = 32;
 
 impl Run {
-    /// A run of rows that lie in the order of their keys.
-    ///
-    /// # Errors
-    ///
-    /// [`Unordered`] if they do not.
-    pub fn of_ordered(rows: RowBlock, digester: &Digester) -> Result<Self, Unordered> {
-        let (mut repeats, mut peculiar) = (false, !rows.is_empty() && has_null(rows.row(0).key()));
+    /// The runs of a block: one if its keys ascend, one for each stretch in which they do if there are few, and
+    /// else one with its rows sorted.
+    pub fn of_block(rows: &mut RowBlock, digester: &Digester) -> Vec<Run> {
+        let (mut cuts, mut repeats) = (vec![0], false);
+        let mut peculiar = !rows.is_empty() && has_null(rows.row(0).key());
         for index in 1..rows.len() {
-            peculiar |= has_null(rows.row(index).key());
-            match compare_keys(rows.row(index - 1).key(), rows.row(index).key()) {
+            let key = rows.row(index).key();
+            peculiar |= has_null(key);
+            match compare_keys(rows.row(index - 1).key(), key) {
                 Ordering::Less => {}
                 Ordering::Equal => repeats = true,
-                Ordering::Greater => return Err(Unordered),
+                Ordering::Greater => cuts.push(index),
             }
         }
-        let prints = rows.iter().map(|row| Fingerprint { rows: 1, sum: digester.digest(row.compared()) }).collect();
-        let run = Run { rows, prints, peculiar };
-        Ok(if repeats { run.collapsed(0..run.len()) } else { run })
+        let sums = rows.iter().map(|row| digester.digest(row.compared())).collect();
+        let block = Run { rows: rows.take(), sums, counts: Vec::new(), peculiar };
+        if cuts.len() == 1 {
+            return vec![if repeats { block.collapsed(0..block.len()) } else { block }];
+        }
+        if cuts.len() * STRETCH_ROWS_MIN > block.len() {
+            return vec![block.sorted()];
+        }
+        let ends = cuts.iter().skip(1).copied().chain([block.len()]);
+        cuts.iter().zip(ends).map(|(&start, end)| block.collapsed(start..end)).collect()
+    }
+
+    /// Runs that hold the entries of `runs`, whose keys may interleave, in order and none larger than a block.
+    pub fn merged<'a>(entries: impl Iterator<Item = Entry<'a>>) -> Vec<Run> {
+        let mut all = Run::default();
+        entries.for_each(|entry| all.push(entry));
+        let all = all.sorted();
+        let starts = (0..all.len()).step_by(BLOCK_ROWS_MAX);
+        starts.map(|start| all.collapsed(start..all.len().min(start + BLOCK_ROWS_MAX))).collect()
     }
 
     /// The entries of this run at `order`, which lists them by ascending key, those with one key made one.
@@ -58,9 +77,8 @@ impl Run {
         let mut collapsed = Run::default();
         for entry in order.map(|index| self.entry(index)) {
             if !collapsed.absorb(entry) {
-                collapsed.peculiar |= has_null(entry.row.key());
-                collapsed.rows.push(entry.row);
-                collapsed.prints.push(entry.print);
+                collapsed.peculiar |= entry.print.rows > 1 || has_null(entry.row.key());
+                collapsed.push(entry);
             }
         }
         collapsed
@@ -77,22 +95,35 @@ impl Run {
             self.rows.pop();
             self.rows.push(entry.row);
         }
-        self.prints[last].merge(entry.print);
+        let mut print = self.entry(last).print;
+        print.merge(entry.print);
+        self.counts.resize(self.len(), 1);
+        self.counts[last] = print.rows;
+        self.sums[last] = print.sum;
         self.peculiar = true;
         true
     }
 
-    /// Appends a row with any key; the run is in no order until [`Run::sort`].
-    pub fn push_unordered(&mut self, row: Row<'_>, digester: &Digester) {
-        self.rows.push(row);
-        self.prints.push(Fingerprint { rows: 1, sum: digester.digest(row.compared()) });
+    /// Appends an entry with any key; the entries are in no order until [`Run::sorted`].
+    fn push(&mut self, entry: Entry<'_>) {
+        self.rows.push(entry.row);
+        self.sums.push(entry.print.sum);
+        if entry.print.rows > 1 || !self.counts.is_empty() {
+            self.counts.resize(self.len() - 1, 1);
+            self.counts.push(entry.print.rows);
+        }
     }
 
-    /// Brings the entries into order and makes those with one key one.
-    pub fn sort(&mut self) {
+    /// Appends a row with any key; the entries are in no order until [`Run::sorted`].
+    pub fn push_row(&mut self, row: Row<'_>, digester: &Digester) {
+        self.push(Entry { row, print: Fingerprint { rows: 1, sum: digester.digest(row.compared()) } });
+    }
+
+    /// The same entries in order, those with one key made one.
+    pub fn sorted(&self) -> Run {
         let mut order: Vec<usize> = (0..self.len()).collect();
-        order.sort_by(|&a, &b| compare_keys(self.rows.row(a).key(), self.rows.row(b).key()));
-        *self = self.collapsed(order.into_iter());
+        order.par_sort_by(|&a, &b| compare_keys(self.rows.row(a).key(), self.rows.row(b).key()));
+        self.collapsed(order.into_iter())
     }
 
     /// The number of keys.
@@ -100,20 +131,21 @@ impl Run {
         self.rows.len()
     }
 
-    /// Whether there is no entry.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// The entry at `index`.
     #[inline]
     pub fn entry(&self, index: usize) -> Entry<'_> {
-        Entry { row: self.rows.row(index), print: self.prints[index] }
+        let rows = self.counts.get(index).copied().unwrap_or(1);
+        Entry { row: self.rows.row(index), print: Fingerprint { rows, sum: self.sums[index] } }
     }
 
     /// The key at `index`.
     pub fn key(&self, index: usize) -> &[u8] {
         self.rows.row(index).key()
+    }
+
+    /// The least key.
+    pub fn first_key(&self) -> Option<&[u8]> {
+        (self.len() > 0).then(|| self.key(0))
     }
 
     /// The greatest key.
@@ -137,7 +169,7 @@ impl Run {
 
     /// The memory that the run holds, in bytes.
     pub fn size_bytes(&self) -> usize {
-        self.rows.capacity_bytes() + self.prints.capacity() * size_of::<Fingerprint>()
+        self.rows.capacity_bytes() + self.sums.capacity() * size_of::<u128>() + self.counts.capacity() * size_of::<u64>()
     }
 }
 
@@ -161,9 +193,11 @@ impl Span {
 
     /// The sum of the entries' fingerprints.
     pub fn fingerprint(&self) -> Fingerprint {
-        let mut sum = Fingerprint::default();
-        self.run.prints[self.entries.clone()].iter().for_each(|print| sum.merge(*print));
-        sum
+        let (sums, counts) = (&self.run.sums[self.entries.clone()], self.run.counts.get(self.entries.clone()));
+        Fingerprint {
+            rows: counts.map_or(sums.len() as u64, |counts| counts.iter().sum()),
+            sum: sums.iter().fold(0, |sum, digest| sum.wrapping_add(*digest)),
+        }
     }
 
     /// The entries in the order of their keys.
@@ -228,10 +262,9 @@ mod tests {
     #[test]
     fn rows_with_one_key_become_one_entry_whatever_their_order() {
         let digester = Digester::with_seed(3);
-        let ordered = Run::of_ordered(block(&[(1, "b"), (1, "a"), (2, "x"), (3, "c"), (3, "c")]), &digester).unwrap();
-        let mut sorted = Run::default();
-        block(&[(3, "c"), (1, "a"), (2, "x"), (3, "c"), (1, "b")]).iter().for_each(|row| sorted.push_unordered(row, &digester));
-        sorted.sort();
+        let run = |rows| Run::of_block(&mut block(rows), &digester).remove(0);
+        let ordered = run(&[(1, "b"), (1, "a"), (2, "x"), (3, "c"), (3, "c")]);
+        let sorted = run(&[(3, "c"), (1, "a"), (2, "x"), (3, "c"), (1, "b")]);
         assert_eq!(ordered.len(), 3);
         for index in 0..3 {
             let (one, two) = (ordered.entry(index), sorted.entry(index));
@@ -242,13 +275,19 @@ mod tests {
     }
 
     #[test]
-    fn descending_keys_are_refused() {
-        assert_eq!(Run::of_ordered(block(&[(2, "a"), (1, "a")]), &Digester::with_seed(1)).err(), Some(Unordered));
+    fn a_block_is_cut_where_its_keys_descend() {
+        let rows: Vec<(i128, &str)> = (100..200).chain(0..100).map(|id| (id, "")).collect();
+        let digester = Digester::with_seed(1);
+        let runs = Run::of_block(&mut block(&rows), &digester);
+        assert_eq!(runs.iter().map(Run::len).collect::<Vec<_>>(), [100, 100]);
+        let merged = Run::merged(runs.iter().flat_map(|run| (0..run.len()).map(|index| run.entry(index))));
+        assert_eq!(merged.len(), 1);
+        assert!((1..200).all(|index| compare_keys(merged[0].key(index - 1), merged[0].key(index)).is_lt()));
     }
 
     #[test]
     fn the_end_of_a_bound_counts_keys_up_to_and_including_it() {
-        let run = Run::of_ordered(block(&[(1, ""), (3, ""), (5, "")]), &Digester::with_seed(1)).unwrap();
+        let run = Run::of_block(&mut block(&[(1, ""), (3, ""), (5, "")]), &Digester::with_seed(1)).remove(0);
         for (bound, end) in [(0, 0), (1, 1), (2, 1), (3, 2), (5, 3), (9, 3)] {
             assert_eq!(run.end_of(0, block(&[(bound, "")]).row(0).key()), end);
         }

@@ -56,7 +56,7 @@ impl Session for MemorySession {
         })))
     }
 
-    fn seems_ordered(&self, _scan: &Scan) -> Result<bool> {
+    fn seems_ordered(&self, _scan: &Scan, _held_bytes: u64) -> Result<bool> {
         Ok(true)
     }
 

@@ -33,8 +33,8 @@ pub trait Session: Send + Sync {
 
     /// Cuts a scan into parts that together hold every row of the table exactly once.
     ///
-    /// The parts come in the order in which the table is stored, and depend on the table alone: not on the number
-    /// of threads, nor on how fast they are read. Taking the next part may read (a compressed file can only be cut
+    /// The parts come in the order of their least keys where those are known, else in the order in which the table is
+    /// stored. They depend on the table alone: not on the number of threads, nor on how fast they are read. Taking the next part may read (a compressed file can only be cut
     /// by reading it), so an error may come in place of a part; the scan is over then, and what was read of it must
     /// not be taken for the whole.
     ///
@@ -43,10 +43,15 @@ pub trait Session: Send + Sync {
     /// If the scan cannot begin.
     fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>>;
 
-    /// Whether the rows of a scan lie in the order of their keys, as far as that can be told cheaply.
+    /// Whether the parts of a scan can be read in the order of their keys, holding back no more than `held_bytes` of
+    /// rows that come too early, as far as that can be told cheaply.
     ///
     /// A hint that is never trusted: the audit checks the order as it reads, and starts again if it is broken.
-    fn seems_ordered(&self, scan: &Scan) -> Result<bool>;
+    ///
+    /// # Errors
+    ///
+    /// If the table cannot be read.
+    fn seems_ordered(&self, scan: &Scan, held_bytes: u64) -> Result<bool>;
 
     /// Bytes read so far, by all scans.
     fn bytes_read(&self) -> u64;
@@ -59,7 +64,7 @@ pub struct Capabilities {
     pub absent_values: bool,
 }
 
-/// The parts of a scan, in the order in which the table is stored.
+/// The parts of a scan.
 pub type Parts<'a> = Box<dyn Iterator<Item = Result<Box<dyn Part + 'a>>> + Send + 'a>;
 
 /// A part of a scan, read once by one thread. Parts are bounded in size: some tens of MiB of rows at most, unless
@@ -67,6 +72,12 @@ pub type Parts<'a> = Box<dyn Iterator<Item = Result<Box<dyn Part + 'a>>> + Send 
 pub trait Part: Send {
     /// About how many bytes its rows take in canonical form.
     fn weight_bytes(&self) -> u64;
+
+    /// A key, in canonical bytes, that no row of this part nor of any later one is below; `None`: not known. A hint
+    /// like [`Session::seems_ordered`].
+    fn least_key(&self) -> Option<&[u8]> {
+        None
+    }
 
     /// Reads the rows in stored order and hands them to `emit` block by block; returns how many rows were read in
     /// full, those that the scan's cells do not select included if all their columns had to be read.
@@ -109,7 +120,7 @@ pub struct ScanColumn {
 /// # Errors
 ///
 /// If there is nothing at the location, or nothing that any engine reads.
-#[cfg(any())]
+
 pub fn open(location: &str, options: &files::FileOptions) -> Result<Box<dyn Session>> {
     files::FileSession::open(location, options).map(|session| Box::new(session) as Box<dyn Session>)
 }

@@ -108,6 +108,7 @@ pub fn push_boolean(out: &mut Vec<u8>, value: bool) {
 #[inline]
 pub fn push_bytes(out: &mut Vec<u8>, tag: Tag, bytes: &[u8]) {
     if bytes.len() < LONG {
+        out.reserve(bytes.len() + 2);
         out.extend_from_slice(&[tag as u8, bytes.len() as u8]);
     } else {
         out.extend_from_slice(&[tag as u8, LONG as u8]);
@@ -133,12 +134,24 @@ pub fn push_with<R>(out: &mut Vec<u8>, tag: Tag, write: impl FnOnce(&mut Vec<u8>
 }
 
 /// Appends a whole number of 64 bits under a tag whose bytes are a number; its length never takes nine bytes.
+///
+/// A copy of fixed length and a cut are cheaper than a copy of variable length, here and below.
 #[inline]
 pub fn push_i64(out: &mut Vec<u8>, tag: Tag, value: i64) {
-    out.extend_from_slice(&[tag as u8, 0]);
+    let (bytes, len) = number::of_i64(value);
+    let [header, a, b, c, d, e, f, g, h] = bytes;
     let start = out.len();
-    number::push_i64(out, value);
-    out[start - 1] = (out.len() - start) as u8;
+    out.extend_from_slice(&[tag as u8, len as u8, header, a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0]);
+    out.truncate(start + 2 + len);
+}
+
+/// Appends text of up to twelve bytes, the first `len` of `bytes`.
+#[inline]
+pub fn push_short_text(out: &mut Vec<u8>, bytes: [u8; 12], len: usize) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
+    let start = out.len();
+    out.extend_from_slice(&[Tag::Text as u8, len as u8, a, b, c, d, e, f, g, h, i, j, k, l, 0, 0]);
+    out.truncate(start + 2 + len);
 }
 
 /// Appends a whole number under a tag whose bytes are a number.

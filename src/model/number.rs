@@ -24,6 +24,17 @@ const NAN: u8 = 0xFF;
 const INFINITY: u8 = 0xFE;
 const MINUS_INFINITY: u8 = 0x01;
 
+/// Powers of ten that fit 64 bits.
+const POWERS: [i64; 19] = {
+    let mut powers = [1; 19];
+    let mut i = 1;
+    while i < 19 {
+        powers[i] = powers[i - 1] * 10;
+        i += 1;
+    }
+    powers
+};
+
 /// A number read back from its canonical bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Number {
@@ -43,20 +54,26 @@ pub enum Number {
     },
 }
 
-/// Appends the canonical bytes of a whole number.
+/// The canonical bytes of a whole number, and how many of the nine it has.
 #[inline]
-pub fn push_i64(out: &mut Vec<u8>, value: i64) {
+pub fn of_i64(value: i64) -> ([u8; 9], usize) {
     let magnitude = value.unsigned_abs();
     let len = 8 - (magnitude.leading_zeros() / 8) as usize;
     let (header, bits) = if value < 0 { (ZERO - len as u8, !magnitude) } else { (ZERO + len as u8, magnitude) };
     let mut bytes = [0u8; 9];
     bytes[0] = header;
-    // Zero has no bytes: what the masked shift leaves in place for it is cut off below.
+    // Zero has no bytes: what the masked shift leaves in place for it is beyond the length.
     bytes[1..].copy_from_slice(&(bits << ((64 - 8 * len as u32) & 63)).to_be_bytes());
-    // A copy of fixed length and a cut are cheaper than a copy of variable length.
+    (bytes, len + 1)
+}
+
+/// Appends the canonical bytes of a whole number.
+#[inline]
+pub fn push_i64(out: &mut Vec<u8>, value: i64) {
+    let (bytes, len) = of_i64(value);
     let start = out.len();
     out.extend_from_slice(&bytes);
-    out.truncate(start + 1 + len);
+    out.truncate(start + len);
 }
 
 /// Appends the canonical bytes of a whole number.
@@ -78,9 +95,13 @@ pub fn push_decimal(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
     match (i64::try_from(unscaled), u32::try_from(scale)) {
         (_, Ok(0)) => push_i128(out, unscaled),
         (Ok(small), Ok(digits @ 1..=18)) => {
-            let unit = 10i64.pow(digits);
-            push_i64(out, small.div_euclid(unit));
-            push_rest(out, small.rem_euclid(unit) as u64, digits);
+            let unit = POWERS[digits as usize];
+            let (floor, rest) = (small.div_euclid(unit), small.rem_euclid(unit));
+            push_i64(out, floor);
+            match digits {
+                2 if rest != 0 => out.push(rest as u8),
+                _ => push_rest(out, rest as u64, digits),
+            }
         }
         _ => push_big(out, &BigInt::from(unscaled), i64::from(scale)),
     }

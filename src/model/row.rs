@@ -7,6 +7,8 @@ use super::canonical::take;
 /// Rows per block, the unit in which engines hand rows on: small enough that a block stays in the processor's cache
 /// between being written and being hashed.
 pub const BLOCK_ROWS_MAX: usize = 1024;
+/// Bytes that the rows of a block can have in all: ends are kept in 32 bits, as there is one for each row.
+const BYTES_MAX: usize = u32::MAX as usize;
 /// Bytes at which a block is handed on even if it has fewer rows.
 pub const BLOCK_BYTES_MAX: usize = 256 * 1024;
 
@@ -25,9 +27,9 @@ pub struct RowBlock {
 /// Where the parts of a row end, in bytes from the start of the block's buffer.
 #[derive(Debug, Clone, Copy, Default)]
 struct Ends {
-    key: usize,
-    compared: usize,
-    row: usize,
+    key: u32,
+    compared: u32,
+    row: u32,
 }
 
 /// A row of a block.
@@ -94,6 +96,22 @@ impl RowBlock {
         self.open = Ends::default();
     }
 
+    /// The end of the last finished row.
+    #[inline]
+    fn end(&self) -> usize {
+        self.rows.last().map_or(0, |ends| ends.row as usize)
+    }
+
+    /// Takes the rows out and leaves an empty block with room for as many.
+    pub fn take(&mut self) -> RowBlock {
+        let room = RowBlock {
+            bytes: Vec::with_capacity(self.bytes.len() + self.bytes.len() / 32),
+            rows: Vec::with_capacity(self.rows.len()),
+            open: Ends::default(),
+        };
+        std::mem::replace(self, room)
+    }
+
     /// The buffer that the values of the open row are appended to.
     #[inline]
     pub fn buffer(&mut self) -> &mut Vec<u8> {
@@ -103,27 +121,33 @@ impl RowBlock {
     /// Ends the key of the open row and returns it.
     #[inline]
     pub fn end_key(&mut self) -> &[u8] {
-        self.open.key = self.bytes.len();
-        &self.bytes[self.rows.last().map_or(0, |ends| ends.row)..]
+        self.open.key = self.bytes.len() as u32;
+        &self.bytes[self.end()..]
     }
 
     /// Ends the compared values of the open row; what follows are raw values.
     #[inline]
     pub fn end_compared(&mut self) {
-        self.open.compared = self.bytes.len();
+        self.open.compared = self.bytes.len() as u32;
     }
 
     /// Ends the open row.
+    ///
+    /// # Panics
+    ///
+    /// If the rows of the block have more than 4 GiB: nothing that is read now has such rows, and their ends would
+    /// be wrong.
     #[inline]
     pub fn end_row(&mut self) {
-        self.open.row = self.bytes.len();
+        assert!(self.bytes.len() <= BYTES_MAX, "a block has at most 4 GiB");
+        self.open.row = self.bytes.len() as u32;
         self.rows.push(self.open);
     }
 
     /// Drops what was appended of the open row.
     #[inline]
     pub fn abandon_row(&mut self) {
-        self.bytes.truncate(self.rows.last().map_or(0, |ends| ends.row));
+        self.bytes.truncate(self.end());
     }
 
     /// Removes the last row.
@@ -134,9 +158,10 @@ impl RowBlock {
 
     /// Appends a copy of `row`.
     pub fn push(&mut self, row: Row<'_>) {
-        let start = self.bytes.len();
         self.bytes.extend_from_slice(row.bytes);
-        self.rows.push(Ends { key: start + row.key, compared: start + row.compared, row: self.bytes.len() });
+        let start = self.bytes.len() - row.bytes.len();
+        self.open = Ends { key: (start + row.key) as u32, compared: (start + row.compared) as u32, row: 0 };
+        self.end_row();
     }
 
     /// Appends a row given as its bytes and the lengths of its key and of its compared values.
@@ -147,9 +172,13 @@ impl RowBlock {
     /// The row at `index`.
     #[inline]
     pub fn row(&self, index: usize) -> Row<'_> {
-        let start = if index == 0 { 0 } else { self.rows[index - 1].row };
+        let start = if index == 0 { 0 } else { self.rows[index - 1].row as usize };
         let ends = self.rows[index];
-        Row { bytes: &self.bytes[start..ends.row], key: ends.key - start, compared: ends.compared - start }
+        Row {
+            bytes: &self.bytes[start..ends.row as usize],
+            key: ends.key as usize - start,
+            compared: ends.compared as usize - start,
+        }
     }
 
     /// The rows in order.
@@ -161,15 +190,13 @@ impl RowBlock {
 /// Orders two keys by their canonical values, part by part: by tag, then by bytes. The order of keys everywhere.
 #[inline]
 pub fn compare_keys(mut a: &[u8], mut b: &[u8]) -> Ordering {
-    if a == b {
-        return Ordering::Equal;
-    }
     loop {
         match (take(&mut a), take(&mut b)) {
-            (Some(x), Some(y)) => match x.tag.cmp(&y.tag).then_with(|| x.bytes.cmp(y.bytes)) {
+            (Some(x), Some(y)) => match (x.tag as u8).cmp(&(y.tag as u8)).then_with(|| x.bytes.cmp(y.bytes)) {
                 Ordering::Equal => {}
                 unequal => return unequal,
             },
+            // Of two keys that begin alike the shorter comes first.
             (x, y) => return x.is_some().cmp(&y.is_some()),
         }
     }

@@ -229,7 +229,18 @@ fn text<O: OffsetSizeTrait>(array: &ArrayRef, kind: &Kind) -> Encode {
 fn text_view(array: &ArrayRef, kind: &Kind) -> Encode {
     let values: StringViewArray = array.as_string_view().clone();
     match kind.clone() {
-        Kind::Text => nullable(array.nulls(), move |row, out| canonical::push_bytes(out, Tag::Text, values.value(row).as_bytes())),
+        Kind::Text => nullable(array.nulls(), move |row, out| {
+            // Up to twelve bytes stand in the view itself: <https://arrow.apache.org/docs/format/Columnar.html>.
+            let view = values.views()[row];
+            let len = view as u32 as usize;
+            if len <= 12 {
+                let mut bytes = [0; 12];
+                bytes.copy_from_slice(&view.to_le_bytes()[4..]);
+                canonical::push_short_text(out, bytes, len);
+            } else {
+                canonical::push_bytes(out, Tag::Text, values.value(row).as_bytes());
+            }
+        }),
         kind => nullable(array.nulls(), move |row, out| push_text_as(out, &kind, values.value(row))),
     }
 }

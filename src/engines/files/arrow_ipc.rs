@@ -1,0 +1,160 @@
+//! Arrow IPC: files are read by record batch in parallel, streams from front to back.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::{FileReader, StreamReader};
+
+use super::format::Format;
+use super::source::DataFile;
+use crate::engines::arrow::{BatchPart, BatchReader, columns, projection};
+use crate::engines::{Part, Parts, Scan};
+use crate::error::{Error, Result};
+use crate::model::row::RowBlock;
+use crate::model::schema::Column;
+
+/// Bytes on disk of the record batches that make one part.
+const PART_BYTES: u64 = 16 << 20;
+/// What an Arrow file begins and ends with: <https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format>.
+const FILE_MAGIC: &[u8] = b"ARROW1";
+/// What a stream ends with.
+const END_OF_STREAM: [u8; 8] = [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0];
+
+/// A table in Arrow IPC files.
+pub(super) struct ArrowTable {
+    files: Vec<ArrowFile>,
+    columns: Vec<Column>,
+}
+
+struct ArrowFile {
+    file: DataFile,
+    /// The number of record batches of a file; a stream does not say.
+    batches: Option<usize>,
+}
+
+impl ArrowTable {
+    /// Reads the schemas of all files.
+    ///
+    /// # Errors
+    ///
+    /// If a file is not Arrow IPC, or not like the others, or a stream has no end.
+    pub(super) fn open(files: Vec<DataFile>) -> Result<Self> {
+        let mut opened: Vec<ArrowFile> = Vec::new();
+        let mut first: Vec<Column> = Vec::new();
+        for file in files {
+            let (found, batches) = describe(&file).map_err(|error| error.at(file.place()))?;
+            match opened.first() {
+                Some(of_first) => super::agree((&of_first.file, &first), (&file, &found))?,
+                None => first = found,
+            }
+            opened.push(ArrowFile { file, batches });
+        }
+        Ok(ArrowTable { files: opened, columns: first })
+    }
+}
+
+fn describe(file: &DataFile) -> Result<(Vec<Column>, Option<usize>)> {
+    let mut opened = file.file()?;
+    let mut magic = [0; 6];
+    let is_file = opened.read_exact(&mut magic).is_ok() && magic == FILE_MAGIC;
+    if is_file {
+        let reader = FileReader::try_new(file.file()?, None).map_err(arrow_error)?;
+        return Ok((columns(reader.schema().fields()), Some(reader.num_batches())));
+    }
+    let reader = StreamReader::try_new(BufReader::new(file.file()?), None).map_err(arrow_error)?;
+    let mut end = [0; 8];
+    let ended = opened.seek(SeekFrom::End(-8)).and_then(|_| opened.read_exact(&mut end)).is_ok() && end == END_OF_STREAM;
+    if !ended {
+        return Err(Error::new("found no end-of-stream marker, expected one: the stream may be cut short"));
+    }
+    Ok((columns(reader.schema().fields()), None))
+}
+
+fn arrow_error(error: ArrowError) -> Error {
+    Error::caused("cannot be read as Arrow IPC", error)
+}
+
+impl Format for ArrowTable {
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn rows(&self) -> Option<u64> {
+        None
+    }
+
+    fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>> {
+        Ok(Box::new(self.files.iter().flat_map(move |file| match file.batches {
+            Some(batches) => file_parts(file, batches, scan),
+            None => stream_parts(file, scan).unwrap_or_else(|error| Box::new(std::iter::once(Err(error)))),
+        })))
+    }
+
+    fn seems_ordered(&self, _scan: &Scan, _held_bytes: u64) -> Result<bool> {
+        Ok(true)
+    }
+}
+
+fn file_parts<'a>(file: &'a ArrowFile, batches: usize, scan: &'a Scan) -> Parts<'a> {
+    let batch_bytes = (file.file.len() / batches.max(1) as u64).max(1);
+    let at_once = (PART_BYTES / batch_bytes).max(1) as usize;
+    Box::new((0..batches).step_by(at_once).map(move |start| {
+        let end = batches.min(start + at_once);
+        let weight_bytes = batch_bytes * (end - start) as u64;
+        Ok(Box::new(FilePart { file: &file.file, scan, batches: (start, end), weight_bytes }) as Box<dyn Part + 'a>)
+    }))
+}
+
+/// A stream can only be read in its order, so taking a part reads it.
+fn stream_parts<'a>(file: &'a ArrowFile, scan: &'a Scan) -> Result<Parts<'a>> {
+    let file = &file.file;
+    let reader = StreamReader::try_new(BufReader::new(file.file()?), Some(projection(scan)));
+    let reader = reader.map_err(|error| arrow_error(error).at(file.place()))?;
+    Ok(Box::new(reader.map(move |batch| {
+        let batch = batch.map_err(|error| arrow_error(error).at(file.place()))?;
+        file.count(batch.get_array_memory_size() as u64);
+        Ok(Box::new(BatchPart { batch, scan }) as Box<dyn Part + 'a>)
+    })))
+}
+
+/// Some adjacent record batches of a file.
+struct FilePart<'a> {
+    file: &'a DataFile,
+    scan: &'a Scan,
+    batches: (usize, usize),
+    weight_bytes: u64,
+}
+
+impl FilePart<'_> {
+    fn reader(&self) -> Result<FileReader<File>> {
+        FileReader::try_new(self.file.file()?, Some(projection(self.scan))).map_err(arrow_error)
+    }
+
+    fn read_batches(&self, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
+        let (start, end) = self.batches;
+        let mut reader = self.reader()?;
+        reader.set_index(start).map_err(arrow_error)?;
+        let mut rows = BatchReader::new(self.scan);
+        let mut read = 0;
+        for batch in reader.take(end - start) {
+            let batch: RecordBatch = batch.map_err(arrow_error)?;
+            read += batch.num_rows() as u64;
+            rows.push(&batch, emit)?;
+        }
+        rows.finish(emit)?;
+        self.file.count(self.weight_bytes);
+        Ok(read)
+    }
+}
+
+impl Part for FilePart<'_> {
+    fn weight_bytes(&self) -> u64 {
+        self.weight_bytes
+    }
+
+    fn read(self: Box<Self>, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
+        self.read_batches(emit).map_err(|error| error.at(self.file.place()))
+    }
+}

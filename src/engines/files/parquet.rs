@@ -1,0 +1,311 @@
+//! Parquet: one part is a row group, or a stretch of one that is too large to hold.
+//!
+//! When only some rows are wanted the key columns are read first, and of the others only what holds those rows.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+};
+use parquet::errors::ParquetError;
+
+use super::format::Format;
+use super::source::DataFile;
+use crate::engines::arrow::{BatchReader, columns, projection};
+use crate::engines::{Part, Parts, Scan, ScanColumn};
+use crate::error::{Error, Result};
+use crate::model::row::{RowBlock, compare_keys};
+use crate::model::schema::Column;
+
+/// Rows decoded at once: enough to spread the cost of a call, few enough to stay in the processor's cache.
+const BATCH_ROWS: usize = 4096;
+/// Decoded bytes of a part; row groups beyond it are read in stretches.
+const PART_BYTES_MAX: u64 = 32 << 20;
+/// What a row takes beside its values while it is held.
+const ROW_OVERHEAD_BYTES: u64 = 28;
+/// If at least this share of a part's rows is wanted, all of it is read at once: one in four.
+const SELECT_ONE_IN: usize = 4;
+
+/// A table in Parquet files.
+pub(super) struct ParquetTable {
+    files: Vec<ParquetFile>,
+    columns: Vec<Column>,
+}
+
+struct ParquetFile {
+    file: DataFile,
+    metadata: ArrowReaderMetadata,
+}
+
+/// Some rows of one row group.
+struct ParquetPart<'a> {
+    file: &'a ParquetFile,
+    scan: &'a Scan,
+    group: usize,
+    /// The first row and the number of rows, within the row group.
+    rows: (usize, usize),
+    weight_bytes: u64,
+    bounds: Option<Bounds>,
+}
+
+/// The least and the greatest key, in canonical bytes.
+type Bounds = (Vec<u8>, Vec<u8>);
+
+impl ParquetTable {
+    /// Reads the footers of all files.
+    ///
+    /// # Errors
+    ///
+    /// If a file is not Parquet, or not like the others.
+    pub(super) fn open(files: Vec<DataFile>) -> Result<Self> {
+        let mut opened: Vec<ParquetFile> = Vec::new();
+        let mut first: Vec<Column> = Vec::new();
+        for file in files {
+            let metadata = load(&file).map_err(|error| unreadable(error).at(file.place()))?;
+            let found = columns(metadata.schema().fields());
+            match opened.first() {
+                Some(of_first) => super::agree((&of_first.file, &first), (&file, &found))?,
+                None => first = found,
+            }
+            opened.push(ParquetFile { file, metadata });
+        }
+        Ok(ParquetTable { files: opened, columns: first })
+    }
+}
+
+fn load(file: &DataFile) -> Result<ArrowReaderMetadata> {
+    let opened = file.file()?;
+    let metadata = ArrowReaderMetadata::load(&opened, ArrowReaderOptions::new()).map_err(parquet_error)?;
+    // Text and bytes are decoded as views, which need not be copied out of the page they lie in.
+    let viewed = as_views(metadata.schema());
+    let options = ArrowReaderOptions::new().with_schema(viewed);
+    // A file whose own schema does not allow views is read as it asks to be.
+    Ok(ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).unwrap_or(metadata))
+}
+
+fn as_views(schema: &SchemaRef) -> SchemaRef {
+    let view = |field: &Arc<Field>| match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => Arc::new(Field::clone(field).with_data_type(DataType::Utf8View)),
+        DataType::Binary | DataType::LargeBinary => Arc::new(Field::clone(field).with_data_type(DataType::BinaryView)),
+        _ => Arc::clone(field),
+    };
+    Arc::new(Schema::new_with_metadata(schema.fields().iter().map(view).collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+fn parquet_error(error: ParquetError) -> Error {
+    Error::caused("cannot be read as Parquet", error)
+}
+
+fn unreadable(error: Error) -> Error {
+    error.hint("the file may be cut short or not be Parquet at all; --file-format names another format")
+}
+
+impl Format for ParquetTable {
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn rows(&self) -> Option<u64> {
+        let rows = self.files.iter().map(|file| file.metadata.metadata().file_metadata().num_rows());
+        Some(rows.sum::<i64>().unsigned_abs())
+    }
+
+    fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>> {
+        let mut parts = self
+            .files
+            .iter()
+            .map(|file| file_parts(file, scan))
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>();
+        let bounded = parts.iter().all(|part| part.bounds.is_some());
+        if bounded {
+            parts.sort_by(|a, b| compare_keys(least(a), least(b)));
+        } else {
+            parts.iter_mut().for_each(|part| part.bounds = None);
+        }
+        Ok(Box::new(parts.into_iter().map(|part| Ok(Box::new(part) as Box<dyn Part + 'a>))))
+    }
+
+    /// Follows the bounds of the row groups, where they are known, and adds up what would have to be held.
+    fn seems_ordered(&self, scan: &Scan, held_bytes: u64) -> Result<bool> {
+        let mut parts = self
+            .files
+            .iter()
+            .map(|file| file_parts(file, scan))
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>();
+        if parts.iter().any(|part| part.bounds.is_none()) {
+            return Ok(true);
+        }
+        parts.sort_by(|a, b| compare_keys(least(a), least(b)));
+        let reaches = |part: &ParquetPart<'_>, key: &[u8]| {
+            part.bounds.as_ref().is_some_and(|(_, greatest)| compare_keys(greatest, key).is_gt())
+        };
+        let mut open: Vec<&ParquetPart<'_>> = Vec::new();
+        for part in &parts {
+            open.retain(|earlier| reaches(earlier, least(part)));
+            open.push(part);
+            if open.iter().map(|part| part.weight_bytes).sum::<u64>() > held_bytes.max(2 * PART_BYTES_MAX) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn least<'a>(part: &'a ParquetPart<'_>) -> &'a [u8] {
+    part.bounds.as_ref().map_or(&[], |(least, _)| least)
+}
+
+/// The parts of a file in stored order.
+fn file_parts<'a>(file: &'a ParquetFile, scan: &'a Scan) -> Result<Vec<ParquetPart<'a>>> {
+    let (roots, schema) = (projection(scan), file.metadata.parquet_schema());
+    let bounds = bounds(file, scan)?;
+    let mut parts = Vec::new();
+    for (group, metadata) in file.metadata.metadata().row_groups().iter().enumerate() {
+        let read = metadata.columns().iter().enumerate().filter(|(leaf, _)| roots.contains(&schema.get_column_root_idx(*leaf)));
+        let rows = metadata.num_rows().unsigned_abs() as usize;
+        // Values take a tag and a length each, rows their ends and digests; how dictionaries unfold is not known.
+        let framing = rows as u64 * (2 * roots.len() as u64 + ROW_OVERHEAD_BYTES);
+        let bytes = read.map(|(_, column)| column.uncompressed_size().unsigned_abs()).sum::<u64>() + framing;
+        let stretches = bytes.div_ceil(PART_BYTES_MAX).clamp(1, rows.max(1) as u64) as usize;
+        for stretch in 0..stretches {
+            let (start, end) = (rows * stretch / stretches, rows * (stretch + 1) / stretches);
+            // Within a row group nothing is known of its stretches.
+            let bounds = bounds.as_ref().and_then(|bounds| bounds[group].clone());
+            let weight_bytes = bytes / stretches as u64;
+            parts.push(ParquetPart { file, scan, group, rows: (start, end - start), weight_bytes, bounds });
+        }
+    }
+    Ok(parts)
+}
+
+/// For each row group, a key that none of its keys is below and one that none is above, by the statistics of the
+/// first key column; `None` where there are none, and for all of them where they cannot be read.
+fn bounds(file: &ParquetFile, scan: &Scan) -> Result<Option<Vec<Option<Bounds>>>> {
+    let (Some(key), groups) = (scan.columns.first(), file.metadata.metadata().row_groups()) else { return Ok(None) };
+    let name = file.metadata.schema().field(key.index).name();
+    let Ok(converter) = StatisticsConverter::try_new(name, file.metadata.schema(), file.metadata.parquet_schema()) else {
+        return Ok(None);
+    };
+    let (Ok(least), Ok(greatest), Ok(nulls)) =
+        (converter.row_group_mins(groups), converter.row_group_maxes(groups), converter.row_group_null_counts(groups))
+    else {
+        return Ok(None);
+    };
+    let known = |i: usize| least.is_valid(i) && greatest.is_valid(i) && nulls.is_valid(i);
+    let keys = key_bytes(&least, key)?.into_iter().zip(key_bytes(&greatest, key)?);
+    let bounds = keys.enumerate().map(|(i, (least, mut greatest))| {
+        // Composite keys go on behind their first column: any of them that begin so must order below the bound.
+        if scan.key_columns > 1 {
+            greatest.extend_from_slice(&BEHIND_ALL);
+        }
+        // NULL orders before every key.
+        known(i).then(|| (if nulls.value(i) > 0 { Vec::new() } else { least }, greatest))
+    });
+    Ok(Some(bounds.collect()))
+}
+
+/// A value that orders behind all others.
+const BEHIND_ALL: [u8; 2] = [crate::model::canonical::Tag::Unparsed as u8, 0];
+
+fn key_bytes(values: &ArrayRef, key: &ScanColumn) -> Result<Vec<Vec<u8>>> {
+    let scan = Scan { columns: vec![ScanColumn { index: 0, raw: false, ..key.clone() }], key_columns: 1, cells: None };
+    let schema = Schema::new(vec![Field::new("key", values.data_type().clone(), true)]);
+    let batch =
+        RecordBatch::try_new(Arc::new(schema), vec![Arc::clone(values)]).map_err(|error| Error::caused("read bounds", error))?;
+    let mut keys = Vec::new();
+    let mut collect = |block: &mut RowBlock| {
+        keys.extend(block.iter().map(|row| row.key().to_vec()));
+        Ok(())
+    };
+    let mut reader = BatchReader::new(&scan);
+    reader.push(&batch, &mut collect)?;
+    reader.finish(&mut collect)?;
+    Ok(keys)
+}
+
+impl Part for ParquetPart<'_> {
+    fn weight_bytes(&self) -> u64 {
+        self.weight_bytes
+    }
+
+    fn least_key(&self) -> Option<&[u8]> {
+        self.bounds.as_ref().map(|(least, _)| least.as_slice())
+    }
+
+    fn read(self: Box<Self>, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
+        self.read_rows(emit).map_err(|error| error.at(format!("row group {}", self.group)).at(self.file.file.place()))
+    }
+}
+
+impl ParquetPart<'_> {
+    fn read_rows(&self, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
+        let (start, rows) = self.rows;
+        let mut wanted = vec![RowSelector::skip(start), RowSelector::select(rows)];
+        let mut read = rows;
+        if self.scan.cells.is_some() && self.scan.columns.len() > self.scan.key_columns {
+            let selected = self.select()?;
+            let count = selected.iter().filter(|&&selected| selected).count();
+            if count * SELECT_ONE_IN < rows {
+                read = count;
+                let stretch = |same: &[bool]| RowSelector { row_count: same.len(), skip: !same[0] };
+                wanted = std::iter::once(RowSelector::skip(start)).chain(selected.chunk_by(|a, b| a == b).map(stretch)).collect();
+            }
+        }
+        if read > 0 {
+            let mut batches = BatchReader::new(self.scan);
+            for batch in self.reader(self.scan, wanted)? {
+                batches.push(&batch.map_err(|error| Error::caused("cannot be read", error))?, emit)?;
+            }
+            batches.finish(emit)?;
+        }
+        Ok(read as u64)
+    }
+
+    /// Reads the key columns and tells for each row whether it is wanted.
+    fn select(&self) -> Result<Vec<bool>> {
+        let (start, rows) = self.rows;
+        let key = Scan { columns: self.scan.columns[..self.scan.key_columns].to_vec(), cells: None, ..self.scan.clone() };
+        let mut selected = Vec::with_capacity(rows);
+        let mut select = |block: &mut RowBlock| {
+            let wanted =
+                |key: &[u8]| self.scan.cells.as_ref().is_none_or(|cells| cells.contains(crate::model::digest::key_hash(key)));
+            selected.extend(block.iter().map(|row| wanted(row.key())));
+            Ok(())
+        };
+        let mut batches = BatchReader::new(&key);
+        for batch in self.reader(&key, vec![RowSelector::skip(start), RowSelector::select(rows)])? {
+            batches.push(&batch.map_err(|error| Error::caused("cannot be read", error))?, &mut select)?;
+        }
+        batches.finish(&mut select)?;
+        Ok(selected)
+    }
+
+    fn reader(&self, scan: &Scan, rows: Vec<RowSelector>) -> Result<ParquetRecordBatchReader> {
+        let roots = projection(scan);
+        let metadata = &self.file.metadata;
+        let group = metadata.metadata().row_group(self.group);
+        let compressed = group
+            .columns()
+            .iter()
+            .enumerate()
+            .filter(|(leaf, _)| roots.contains(&metadata.parquet_schema().get_column_root_idx(*leaf)));
+        self.file.file.count(compressed.map(|(_, column)| column.compressed_size().unsigned_abs()).sum());
+        let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.file.file()?, metadata.clone());
+        let builder = builder.with_row_groups(vec![self.group]).with_projection(mask).with_batch_size(BATCH_ROWS);
+        let all =
+            self.rows == (0, group.num_rows().unsigned_abs() as usize) && rows.iter().all(|rows| !rows.skip || rows.row_count == 0);
+        let builder = if all { builder } else { builder.with_row_selection(RowSelection::from(rows)) };
+        builder.build().map_err(parquet_error)
+    }
+}
