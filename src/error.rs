@@ -78,6 +78,18 @@ impl Error {
         self.0.hint.as_deref()
     }
 
+    /// Prints the error to stderr: `tieout: ...` and the hint on a line of its own, or one JSON object.
+    pub fn print(&self, json: bool) {
+        if json {
+            eprintln!("{}", serde_json::json!({ "error": self.to_string(), "hint": self.advice(), "exit_code": self.exit_code() }));
+            return;
+        }
+        eprintln!("tieout: {self}");
+        if let Some(hint) = self.advice() {
+            eprintln!("hint: {hint}");
+        }
+    }
+
     /// Suggests the one of `known` that is nearest to a mistyped `name`, if one is near.
     pub fn suggest<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let lower = name.to_lowercase();

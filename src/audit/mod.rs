@@ -19,6 +19,7 @@ mod windows;
 
 pub use catalog::{Choices, KeyChoice, pair};
 pub use plan::{Limits, MEMORY_BYTES_DEFAULT, Plan, plan};
+pub use summary::outline;
 pub use windows::{Observer, Watch};
 
 use std::time::Instant;

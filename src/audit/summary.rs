@@ -8,7 +8,10 @@ use super::windows::{Halt, Watch};
 use crate::engines::Session;
 use crate::error::{Error, Result};
 use crate::model::comparison::{Comparison, Pairing};
+use crate::model::outline::Outline;
 use crate::model::range::{Domain, RangeOutcome, RangeRecord};
+use crate::model::row::BLOCK_ROWS_MAX;
+use crate::model::schema::Table;
 use crate::model::verdict::*;
 use crate::sides::{Side, Sides};
 
@@ -54,7 +57,7 @@ pub fn close(
         source: pairing.tables.source.clone(),
         target: pairing.tables.target.clone(),
         verdict,
-        key: if pairing.no_key { Vec::new() } else { pairing.key().iter().map(|key| key.columns.source.name.clone()).collect() },
+        key: key_names(pairing),
         rows: counts.rows,
         differences: counts.differences,
         columns: pairing.columns.iter().zip(&counts.changed).map(|(comparison, &changed)| column(comparison, changed)).collect(),
@@ -65,7 +68,7 @@ pub fn close(
             compared: counts.coverage.compared,
             failed: counts.coverage.failed,
         },
-        method: Method { domain: domain.name().to_string(), source: STREAM.to_string(), target: STREAM.to_string() },
+        method: method(domain),
         scans: scans.map(|(read, rows)| if rows == 0 { 0.0 } else { read as f64 / rows as f64 }).into(),
         bytes_read: sessions.as_ref().map(|session| session.bytes_read()).into(),
         seconds: started.elapsed().as_secs_f64(),
@@ -79,6 +82,36 @@ pub fn close(
         "tables that tie out have the same number of rows"
     );
     Ok(summary)
+}
+
+/// What the audit of a planned table would do.
+pub fn outline(plan: &Plan, engines: Sides<String>, tables: &Sides<Table>) -> Outline {
+    let pairing = &plan.pairing;
+    let ranges = match plan.domain {
+        Domain::KeyOrder => format!("of up to {BLOCK_ROWS_MAX} rows in the order of the key, both sides read once"),
+        Domain::KeyHash => format!("{} of the hash of the key; rows of ranges that differ are read again", plan.cells.count()),
+    };
+    Outline {
+        tables: pairing.tables.clone().into(),
+        engines: engines.into(),
+        rows: tables.as_ref().map(|table| table.rows).into(),
+        key: key_names(pairing),
+        columns: pairing.columns.iter().map(|comparison| column(comparison, 0)).collect(),
+        not_compared: not_compared(pairing),
+        complete: pairing.is_complete(),
+        method: method(plan.domain),
+        ranges,
+        memory_bytes: plan.limits.window_bytes,
+        notes: pairing.notes.clone(),
+    }
+}
+
+fn key_names(pairing: &Pairing) -> Vec<String> {
+    if pairing.no_key { Vec::new() } else { pairing.key().iter().map(|key| key.columns.source.name.clone()).collect() }
+}
+
+fn method(domain: Domain) -> Method {
+    Method { domain: domain.name().to_string(), source: STREAM.to_string(), target: STREAM.to_string() }
 }
 
 fn with_advice(error: &Error) -> String {
@@ -107,6 +140,7 @@ fn not_compared(pairing: &Pairing) -> Vec<NotComparedSummary> {
         side: column.side.to_string(),
         column: column.column.clone(),
         reason: column.reason.clone(),
+        ignored: column.ignored,
     };
     pairing.not_compared.iter().map(summary).collect()
 }

@@ -181,7 +181,10 @@ pub enum Format {
 }
 
 fn parse_jobs(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&jobs| (1..=1024).contains(&jobs)).ok_or_else(|| "expected a whole number of threads from 1 to 1024".to_string())
+    text.parse()
+        .ok()
+        .filter(|&jobs| (1..=1024).contains(&jobs))
+        .ok_or_else(|| "expected a whole number of threads from 1 to 1024".to_string())
 }
 
 /// Reads a number of bytes: `1048576`, `64MB`, `64MiB`, `2G`.
@@ -199,7 +202,9 @@ fn parse_size(text: &str) -> Result<u64, String> {
         _ => return Err("expected a size such as 500MB or 2GiB".to_string()),
     };
     let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    bytes.filter(|&bytes| bytes >= MEMORY_BYTES_MIN).ok_or_else(|| "expected a size of at least 1MiB, such as 500MB or 2GiB".to_string())
+    bytes
+        .filter(|&bytes| bytes >= MEMORY_BYTES_MIN)
+        .ok_or_else(|| "expected a size of at least 1MiB, such as 500MB or 2GiB".to_string())
 }
 
 /// The least memory that can be asked for.

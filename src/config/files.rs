@@ -15,13 +15,16 @@ pub fn file_options(args: &FileArgs) -> Result<Sides<FileOptions>> {
     each(&args.file_format, "--file-format", &mut options, |options, value| {
         let all = [Encoding::Parquet, Encoding::Csv, Encoding::Ndjson, Encoding::Arrow];
         let names = ["parquet", "csv", "ndjson", "arrow"];
-        let place = names.iter().position(|name| value.eq_ignore_ascii_case(name)).ok_or_else(|| {
-            Error::new(format!("found '{value}', expected parquet, csv, ndjson or arrow")).suggest(value, names)
-        })?;
+        let place = names
+            .iter()
+            .position(|name| value.eq_ignore_ascii_case(name))
+            .ok_or_else(|| Error::new(format!("found '{value}', expected parquet, csv, ndjson or arrow")).suggest(value, names))?;
         options.encoding = Some(all[place]);
         Ok(())
     })?;
-    each(&args.delimiter, "--delimiter", &mut options, |options, value| one_byte(value).map(|byte| options.delimiter = Some(byte)))?;
+    each(&args.delimiter, "--delimiter", &mut options, |options, value| {
+        one_byte(value).map(|byte| options.delimiter = Some(byte))
+    })?;
     each(&args.quote, "--quote", &mut options, |options, value| one_byte(value).map(|byte| options.quote = Some(byte)))?;
     each(&args.null, "--null", &mut options, |options, value| {
         options.null = Some(value.to_string());

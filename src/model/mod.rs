@@ -9,6 +9,7 @@ pub mod finding;
 pub mod json;
 pub mod kind;
 pub mod number;
+pub mod outline;
 pub mod parse;
 pub mod range;
 pub mod row;

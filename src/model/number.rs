@@ -286,8 +286,15 @@ pub fn read(bytes: &[u8]) -> Option<Number> {
 pub fn read_i128(bytes: &[u8]) -> Option<i128> {
     let (&header, body) = bytes.split_first()?;
     let (negative, len) = (header < ZERO, usize::from(header.abs_diff(ZERO)));
-    if len > 16 || len != body.len() {
+    if len != body.len() || len > 16 {
         return None;
+    }
+    if len < 8 {
+        // Almost all numbers; folding a few bytes is cheaper than a copy of variable length.
+        let fill = if negative { -1 } else { 0 };
+        let bits = body.iter().fold(fill, |bits: i64, &byte| bits << 8 | i64::from(byte));
+        // The one's complement of a negative number's magnitude is one less than the number.
+        return Some(i128::from(bits + i64::from(negative)));
     }
     let fill = if negative { 0xFF } else { 0 };
     let mut wide = [fill; 16];
@@ -300,6 +307,35 @@ pub fn read_i128(bytes: &[u8]) -> Option<i128> {
         (true, Err(_)) if magnitude == i128::MIN.unsigned_abs() => Some(i128::MIN),
         _ => None,
     }
+}
+
+/// Reads canonical bytes back as a whole number of units of `10^-scale`, or `None` if the number is not one, or does
+/// not fit `i128`.
+pub fn read_decimal(bytes: &[u8], scale: u32) -> Option<i128> {
+    let floor_len = 1 + usize::from(bytes.first()?.abs_diff(ZERO));
+    let (floor, pairs) = bytes.split_at_checked(floor_len)?;
+    let floor = read_i128(floor)?;
+    let digits = 2 * u32::try_from(pairs.len()).ok()?;
+    if let (Ok(floor), 0..=9, true) = (i32::try_from(floor), scale, digits <= scale) {
+        // Small numbers, which almost all are, take no arithmetic in 128 bits.
+        let rest = pairs.iter().fold(0i64, |rest, &pair| rest * 100 + i64::from(pair));
+        return Some(i128::from(i64::from(floor) * 10i64.pow(scale) + rest * 10i64.pow(scale - digits)));
+    }
+    let whole = floor.checked_mul(10i128.checked_pow(scale)?)?;
+    if pairs.is_empty() {
+        return Some(whole);
+    }
+    // The last digit of a pair may be a zero that makes the pair whole; more digits than that are data.
+    if digits > 38 || digits > scale + 1 {
+        return None;
+    }
+    let rest = pairs.iter().fold(0i128, |rest, &pair| rest * 100 + i128::from(pair));
+    let rest = match scale.checked_sub(digits) {
+        Some(missing) => rest.checked_mul(10i128.pow(missing))?,
+        None if rest % 10 == 0 => rest / 10,
+        None => return None,
+    };
+    whole.checked_add(rest)
 }
 
 impl std::fmt::Display for Number {
@@ -404,6 +440,32 @@ mod tests {
         let long = "9".repeat(400) + "." + &"8".repeat(301);
         for spelling in ["0", "1.4", "-1.4", "-0.001", "123456789012345678901234567890.5", "NaN", "-Infinity", &long] {
             assert_eq!(read(&text(spelling)).map(|n| n.to_string()), Some(spelling.to_string()));
+        }
+    }
+
+    #[test]
+    fn decimals_read_back_at_any_scale_that_holds_them() {
+        for (spelling, scale, unscaled) in [
+            ("0", 0, Some(0)),
+            ("12.5", 2, Some(1250)),
+            ("12.5", 1, Some(125)),
+            ("12.5", 0, None),
+            ("-0.01", 2, Some(-1)),
+            ("-0.01", 1, None),
+            ("-12.345", 3, Some(-12_345)),
+            ("1e37", 1, Some(10i128.pow(38))),
+            ("1e37", 2, None),
+            ("1e50", 0, None),
+            ("0.00000000000000000000000000000000000001", 38, Some(1)),
+            ("nan", 2, None),
+            ("-inf", 2, None),
+        ] {
+            assert_eq!(read_decimal(&text(spelling), scale), unscaled, "{spelling} at scale {scale}");
+        }
+        for (unscaled, scale) in [(i128::from(i64::MIN), 4i8), (i128::from(i64::MAX), 9), (10i128.pow(37) + 1, 20)] {
+            let mut bytes = Vec::new();
+            push_decimal(&mut bytes, unscaled, scale);
+            assert_eq!(read_decimal(&bytes, scale as u32), Some(unscaled));
         }
     }
 

@@ -187,6 +187,9 @@ pub struct NotComparedSummary {
     pub column: String,
     /// Why it is left out.
     pub reason: String,
+    /// Whether the user said that it shall be: then it does not keep the table from tying out.
+    #[serde(default)]
+    pub ignored: bool,
 }
 
 /// Counts of ranges by outcome.

@@ -1,6 +1,37 @@
 //! The report: what an audit found, for machines, for DuckDB, for people.
 //!
-//! Reports see the model and nothing else: no engine, no stage of the audit.
+//! Reports see the model and nothing else: no engine, no stage of the audit. A report is a folder:
+//!
+//! ```text
+//! summary.json             the run (json)
+//! <table>.diff.parquet     one row for each key that differs (table; schema, values, batch, parquet)
+//! ranges.parquet           every range of every table (ranges)
+//! ```
+//!
+//! It is written beside its place and renamed at the end, so a report is whole or absent. [`terminal`] prints it,
+//! [`show`] reads it again, [`progress`] tells how far the audit is.
+
+mod batch;
+mod folder;
+pub mod json;
+pub mod outline;
+mod parquet;
+pub mod progress;
+mod ranges;
+#[cfg(test)]
+mod samples;
+mod scalars;
+mod schema;
+pub mod show;
+mod shown;
+mod table;
+pub mod terminal;
+mod values;
+mod words;
+
+pub use folder::Report;
+pub use shown::{Change, Shown};
+pub use table::{TableFiles, TableOptions, TableReport};
 
 use crate::error::Result;
 use crate::model::finding::Findings;

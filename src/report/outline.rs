@@ -1,0 +1,42 @@
+//! Prints what an audit would do.
+
+use std::io::{self, Write};
+
+use comfy_table::Cell;
+
+use super::terminal::{TerminalOptions, new_table, not_compared};
+use super::words::{count, escape, plural};
+use crate::model::outline::Outline;
+
+/// Prints a plan for people.
+///
+/// # Errors
+///
+/// If `out` cannot be written to.
+pub fn print(out: &mut impl Write, outline: &Outline, options: TerminalOptions) -> io::Result<()> {
+    let sides = [
+        ("source", &outline.tables.source, &outline.engines.source, outline.rows.source),
+        ("target", &outline.tables.target, &outline.engines.target, outline.rows.target),
+    ];
+    for (side, table, engine, rows) in sides {
+        let rows = rows.map_or_else(|| "rows not known".to_string(), |rows| plural(rows, "row"));
+        writeln!(out, "{side}  {} ({}, {rows})", escape(table), escape(engine))?;
+    }
+    let key = if outline.key.is_empty() { "no key: whole rows as multisets".to_string() } else { escape(&outline.key.join(", ")) };
+    writeln!(out, "key     {key}")?;
+    writeln!(out, "ranges  {}", outline.ranges)?;
+    writeln!(out, "method  {}: source {}, target {}", outline.method.domain, outline.method.source, outline.method.target)?;
+    writeln!(out, "memory  {} bytes of rows held at most, the rest is spilled", count(outline.memory_bytes))?;
+    let mut table = new_table(options, &["source", "type", "target", "type", "compared as", "declared"]);
+    for column in &outline.columns {
+        let declared = column.declared.as_deref().unwrap_or("exact");
+        let cells = [&column.source, &column.source_type, &column.target, &column.target_type, &column.compared_as, declared];
+        table.add_row(cells.map(|text| Cell::new(escape(text))));
+    }
+    writeln!(out, "{table}")?;
+    not_compared(out, &outline.not_compared, options)?;
+    if !outline.complete {
+        writeln!(out, "the verdict would be incomplete")?;
+    }
+    outline.notes.iter().try_for_each(|note| writeln!(out, "note: {}", escape(note)))
+}
