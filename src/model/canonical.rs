@@ -12,7 +12,7 @@
 //! differ), the tag makes NULL differ from every text. `docs/canonical.md` lists the bytes of every kind; the
 //! property tests in `tests/` hold them against an independent, slow definition.
 
-use super::number;
+use super::number::{self, Packed};
 
 /// What the bytes of a value mean; the first byte of every canonical value. Keys order by tag first, so NULL keys
 /// come before all others.
@@ -133,25 +133,18 @@ pub fn push_with<R>(out: &mut Vec<u8>, tag: Tag, write: impl FnOnce(&mut Vec<u8>
     result
 }
 
-/// Appends a whole number of 64 bits under a tag whose bytes are a number; its length never takes nine bytes.
-///
-/// A copy of fixed length and a cut are cheaper than a copy of variable length, here and below.
+/// Appends a whole number of 64 bits under a tag whose bytes are a number.
 #[inline]
 pub fn push_i64(out: &mut Vec<u8>, tag: Tag, value: i64) {
-    let (bytes, len) = number::of_i64(value);
-    let [header, a, b, c, d, e, f, g, h] = bytes;
-    let start = out.len();
-    out.extend_from_slice(&[tag as u8, len as u8, header, a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0]);
-    out.truncate(start + 2 + len);
+    push_packed(out, tag, number::pack_i64(value));
 }
 
-/// Appends text of up to twelve bytes, the first `len` of `bytes`.
+/// Appends a value of at most fourteen bytes.
 #[inline]
-pub fn push_short_text(out: &mut Vec<u8>, bytes: [u8; 12], len: usize) {
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
-    let start = out.len();
-    out.extend_from_slice(&[Tag::Text as u8, len as u8, a, b, c, d, e, f, g, h, i, j, k, l, 0, 0]);
-    out.truncate(start + 2 + len);
+pub fn push_packed(out: &mut Vec<u8>, tag: Tag, Packed { bytes, len }: Packed) {
+    debug_assert!(len <= 14, "two bytes of sixteen are the tag and the length");
+    let framed = bytes << 16 | (len as u128) << 8 | tag as u128;
+    number::push_packed(out, Packed { bytes: framed, len: len + 2 });
 }
 
 /// Appends a whole number under a tag whose bytes are a number.
@@ -163,6 +156,9 @@ pub fn push_whole(out: &mut Vec<u8>, tag: Tag, value: i128) {
 /// Appends `unscaled / 10^scale`.
 #[inline]
 pub fn push_decimal(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
+    if let (Ok(unscaled), 1..=8) = (i64::try_from(unscaled), scale) {
+        return push_packed(out, Tag::Number, number::pack_decimal(unscaled, u32::from(scale.unsigned_abs())));
+    }
     push_with(out, Tag::Number, |out| number::push_decimal(out, unscaled, scale));
 }
 

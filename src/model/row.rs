@@ -21,7 +21,10 @@ pub const BLOCK_BYTES_MAX: usize = 256 * 1024;
 pub struct RowBlock {
     bytes: Vec<u8>,
     rows: Vec<Ends>,
-    open: Ends,
+    /// Where the key and the compared values of the open row end. Apart from [`Ends`] and wider: were they written
+    /// there one by one and copied as one right after, the processor would have to wait for them.
+    open_key: usize,
+    open_compared: usize,
 }
 
 /// Where the parts of a row end, in bytes from the start of the block's buffer.
@@ -93,7 +96,6 @@ impl RowBlock {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.rows.clear();
-        self.open = Ends::default();
     }
 
     /// The end of the last finished row.
@@ -107,7 +109,7 @@ impl RowBlock {
         let room = RowBlock {
             bytes: Vec::with_capacity(self.bytes.len() + self.bytes.len() / 32),
             rows: Vec::with_capacity(self.rows.len()),
-            open: Ends::default(),
+            ..RowBlock::default()
         };
         std::mem::replace(self, room)
     }
@@ -121,14 +123,14 @@ impl RowBlock {
     /// Ends the key of the open row and returns it.
     #[inline]
     pub fn end_key(&mut self) -> &[u8] {
-        self.open.key = self.bytes.len() as u32;
+        self.open_key = self.bytes.len();
         &self.bytes[self.end()..]
     }
 
     /// Ends the compared values of the open row; what follows are raw values.
     #[inline]
     pub fn end_compared(&mut self) {
-        self.open.compared = self.bytes.len() as u32;
+        self.open_compared = self.bytes.len();
     }
 
     /// Ends the open row.
@@ -140,8 +142,8 @@ impl RowBlock {
     #[inline]
     pub fn end_row(&mut self) {
         assert!(self.bytes.len() <= BYTES_MAX, "a block has at most 4 GiB");
-        self.open.row = self.bytes.len() as u32;
-        self.rows.push(self.open);
+        let (key, compared, row) = (self.open_key as u32, self.open_compared as u32, self.bytes.len() as u32);
+        self.rows.push(Ends { key, compared, row });
     }
 
     /// Drops what was appended of the open row.
@@ -160,7 +162,7 @@ impl RowBlock {
     pub fn push(&mut self, row: Row<'_>) {
         self.bytes.extend_from_slice(row.bytes);
         let start = self.bytes.len() - row.bytes.len();
-        self.open = Ends { key: (start + row.key) as u32, compared: (start + row.compared) as u32, row: 0 };
+        (self.open_key, self.open_compared) = (start + row.key, start + row.compared);
         self.end_row();
     }
 

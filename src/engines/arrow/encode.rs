@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::model::canonical::{self, Tag};
 use crate::model::digest::key_hash;
 use crate::model::kind::Kind;
-use crate::model::number;
+use crate::model::number::{self, Packed};
 use crate::model::parse::{push_map, push_text_as};
 use crate::model::row::RowBlock;
 use crate::model::temporal::DAY;
@@ -234,9 +234,7 @@ fn text_view(array: &ArrayRef, kind: &Kind) -> Encode {
             let view = values.views()[row];
             let len = view as u32 as usize;
             if len <= 12 {
-                let mut bytes = [0; 12];
-                bytes.copy_from_slice(&view.to_le_bytes()[4..]);
-                canonical::push_short_text(out, bytes, len);
+                canonical::push_packed(out, Tag::Text, Packed { bytes: view >> 32, len });
             } else {
                 canonical::push_bytes(out, Tag::Text, values.value(row).as_bytes());
             }
