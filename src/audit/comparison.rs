@@ -58,7 +58,7 @@ fn kind_of(one: &Type, other: &Type) -> Option<Kind> {
         }
         (Struct(fields), Struct(others)) => {
             // Fields are one value here: one that only a side has would go uncompared without a word.
-            if fields.len() != others.len() {
+            if fields.len() != others.len() || !are_distinct(fields) {
                 return None;
             }
             let pair = |(name, ty): &(String, Type)| {
@@ -96,11 +96,17 @@ fn native_kind(ty: &Type) -> Option<Kind> {
         Type::Json | Type::Dynamic => Kind::Json,
         Type::List(item) => Kind::List(Box::new(native_kind(item)?)),
         Type::Map(key, value) => Kind::Map(Box::new(native_kind(key)?), Box::new(native_kind(value)?)),
+        Type::Struct(fields) if !are_distinct(fields) => return None,
         Type::Struct(fields) => {
             let field = |(name, ty): &(String, Type)| Some((name.clone(), native_kind(ty)?));
             Kind::Struct(fields.iter().map(field).collect::<Option<_>>()?)
         }
     })
+}
+
+/// Whether no two fields share a name: fields are found by name, so the second of two would never be looked at.
+fn are_distinct(fields: &[(String, Type)]) -> bool {
+    fields.iter().enumerate().all(|(i, (name, _))| fields[..i].iter().all(|(other, _)| other != name))
 }
 
 /// What is not exact about comparing the two types.
@@ -233,6 +239,7 @@ mod tests {
             (Type::Text, Type::Bytes),
             (Type::Date, Type::Time { digits: 0 }),
             (Type::Struct(vec![("a".into(), INT)]), Type::Struct(vec![("b".into(), INT)])),
+            (Type::Struct(vec![("a".into(), INT), ("a".into(), INT)]), Type::Struct(vec![("a".into(), INT), ("a".into(), INT)])),
             (Type::Other, Type::Other),
         ] {
             assert!(choose(&one, &other).is_err(), "{one} and {other}");

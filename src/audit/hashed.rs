@@ -6,6 +6,7 @@
 
 use std::ops::{Range as Indexes, RangeInclusive};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rayon::prelude::*;
 
@@ -52,17 +53,18 @@ impl<'a> Hashed<'a> {
     /// Reads a side and adds up its cells; each row is also given to `each`.
     fn sums(&self, side: Side, scan: &Scan, each: impl Fn(Row<'_>, u64) -> Result<()> + Sync) -> Result<Sums, Halt> {
         let (cells, digester) = (self.plan.cells, &self.plan.digester);
-        let hashes_max = (self.plan.limits.window_bytes / 2 / size_of::<u64>() as u64) as usize / rayon::current_num_threads();
+        let (hashes, hashes_max) = (AtomicU64::new(0), self.plan.limits.window_bytes / 2 / size_of::<u64>() as u64);
         let empty = || Sums { cells: vec![Fingerprint::default(); cells.count()], ..Sums::default() };
         let parts = self.sessions.get(side).parts(scan).map_err(|error| Halt::Failed(error.on(side)))?;
         let read = |mut sums: Sums, part| {
             self.watch.read(side, part, |block| {
+                let is_held = hashes.fetch_add(block.len() as u64, Relaxed) + block.len() as u64 <= hashes_max;
                 for row in block.iter() {
                     let hash = key_hash(row.key());
                     each(row, hash).map_err(Halt::Failed)?;
                     sums.cells[cells.of(hash)].add(digester.digest(row.compared()));
                     sums.null_key_rows += u64::from(has_null(row.key()));
-                    if sums.hashes.len() < hashes_max {
+                    if is_held {
                         sums.hashes.push(hash);
                     }
                 }
@@ -185,7 +187,10 @@ impl<'a> Hashed<'a> {
         for side in Side::BOTH {
             let sums = self.first.get_mut(side);
             let rows: u64 = sums.cells.iter().map(|cell| cell.rows).sum();
-            ledger.counts.repetitions_unknown |= sums.hashes.len() as u64 != rows;
+            if sums.hashes.len() as u64 != rows {
+                ledger.counts.repetitions_unknown = true;
+                sums.hashes = Vec::new();
+            }
             sums.hashes.par_sort_unstable();
             let repeated_keys = sums.hashes.chunk_by(|a, b| a == b).filter(|same| same.len() > 1).count() as u64;
             ledger.peculiar(side, Peculiarities { repeated_keys, null_key_rows: sums.null_key_rows });

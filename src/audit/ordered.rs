@@ -13,7 +13,7 @@
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -22,11 +22,11 @@ use super::ledger::Ledger;
 use super::plan::Plan;
 use super::run::{Run, Span};
 use super::windows::{Halt, Watch, Windows};
-use crate::engines::{Parts, Session};
+use crate::engines::{Part, Parts, Session};
 use crate::error::{Error, Result};
 use crate::model::digest::Fingerprint;
 use crate::model::range::{Range, RangeOutcome, RangeRecord};
-use crate::model::row::compare_keys;
+use crate::model::row::{RowBlock, compare_keys};
 use crate::sides::{Side, Sides};
 
 /// Ranges compared in parallel before their findings are written: enough to keep all threads busy, few enough that
@@ -40,6 +40,9 @@ pub struct Ordered<'a> {
     queues: Sides<Queue<'a>>,
     /// The ranges of the current window.
     ranges: Vec<(Range, Sides<Span>)>,
+    /// Blocks that were read before, to be filled again: memory that went from thread to thread and back to the
+    /// system would cost as much as filling it.
+    spare: Mutex<Vec<RowBlock>>,
     /// The upper bound of the last range.
     reached: Option<Vec<u8>>,
     finished: bool,
@@ -78,7 +81,15 @@ impl<'a> Ordered<'a> {
             }),
             Err(error) => Err(Halt::Failed(error.on(side))),
         })?;
-        Ok(Ordered { plan, watch, queues, ranges: Vec::new(), reached: None, finished: false })
+        Ok(Ordered { plan, watch, queues, ranges: Vec::new(), spare: Mutex::default(), reached: None, finished: false })
+    }
+
+    /// Drops the ranges of the last window.
+    fn recycle(&mut self) {
+        let spans = self.ranges.drain(..).flat_map(|(_, spans)| [spans.source, spans.target]);
+        let spare = self.spare.get_mut().unwrap_or_else(PoisonError::into_inner);
+        spare.extend(spans.filter_map(Span::into_block).filter(|block| block.capacity_bytes() > 0));
+        spare.iter_mut().for_each(RowBlock::clear);
     }
 
     /// Cuts what both queues hold into ranges, as far as it is known that nothing more belongs into them.
@@ -109,15 +120,15 @@ impl<'a> Ordered<'a> {
 
 impl Windows for Ordered<'_> {
     fn fingerprint(&mut self) -> Result<Option<Vec<Sides<Fingerprint>>>, Halt> {
-        self.ranges.clear();
+        self.recycle();
         while self.ranges.is_empty() {
             if self.finished {
                 return Ok(None);
             }
             self.watch.check()?;
-            let (plan, watch, reached) = (self.plan, self.watch, self.reached.as_deref());
+            let reader = Reader { plan: self.plan, watch: self.watch, spare: &self.spare, reached: self.reached.as_deref() };
             let Sides { source, target } = &mut self.queues;
-            let (source, target) = rayon::join(|| source.fill(plan, watch, reached), || target.fill(plan, watch, reached));
+            let (source, target) = rayon::join(|| source.fill(&reader), || target.fill(&reader));
             source.and(target)?;
             self.carve();
             // What was read before a failure is still compared; the failure ends the line when nothing else is left.
@@ -155,16 +166,38 @@ impl Windows for Ordered<'_> {
     }
 }
 
+/// What the queues share while they are filled.
+struct Reader<'a> {
+    plan: &'a Plan,
+    watch: &'a Watch<'a>,
+    spare: &'a Mutex<Vec<RowBlock>>,
+    /// All keys up to this one are in the books already.
+    reached: Option<&'a [u8]>,
+}
+
+impl Reader<'_> {
+    fn read(&self, side: Side, part: Result<Box<dyn Part + '_>>) -> Result<Vec<Run>, Halt> {
+        let mut runs = Vec::new();
+        self.watch.read(side, part, |block| {
+            let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let full = std::mem::replace(block, spare.unwrap_or_default());
+            runs.extend(Run::of_block(full, &self.plan.digester));
+            Ok(())
+        })?;
+        Ok(runs)
+    }
+}
+
 impl Queue<'_> {
-    /// Reads ahead, in parallel, until the side's share of the window is full; all keys up to `reached` are in the
-    /// books already.
-    fn fill(&mut self, plan: &Plan, watch: &Watch<'_>, reached: Option<&[u8]>) -> Result<(), Halt> {
-        let mut room = (plan.limits.window_bytes / 2).saturating_sub(self.size_bytes as u64);
+    /// Reads ahead, in parallel, until the side's share of the window is full.
+    fn fill(&mut self, reader: &Reader<'_>) -> Result<(), Halt> {
+        let window_bytes = reader.plan.limits.window_bytes;
+        let mut room = (window_bytes / 2).saturating_sub(self.size_bytes as u64);
         let mut starving = self.is_waiting();
         if self.exhausted || self.failed.is_some() {
             return Ok(());
         }
-        if self.size_bytes as u64 > plan.limits.window_bytes {
+        if self.size_bytes as u64 > window_bytes {
             // Too much comes too early: the rows are not in the order of their keys, or not nearly enough.
             return Err(Halt::Unordered);
         }
@@ -179,19 +212,8 @@ impl Queue<'_> {
                 room.saturating_sub(part.as_ref().and_then(|part| part.as_ref().ok()).map_or(0, |part| part.weight_bytes().max(1)));
             part
         });
-        let mut read: Vec<(usize, Result<Vec<Run>, Halt>)> = next
-            .fuse()
-            .enumerate()
-            .par_bridge()
-            .map(|(place, part)| {
-                let mut runs = Vec::new();
-                let read = watch.read(side, part, |block| {
-                    runs.extend(Run::of_block(block, &plan.digester));
-                    Ok(())
-                });
-                (place, read.map(|()| runs))
-            })
-            .collect();
+        let mut read: Vec<(usize, Result<Vec<Run>, Halt>)> =
+            next.fuse().enumerate().par_bridge().map(|(place, part)| (place, reader.read(side, part))).collect();
         read.sort_by_key(|(place, _)| *place);
         let mut runs = Vec::new();
         for (_, part) in read {
@@ -205,7 +227,7 @@ impl Queue<'_> {
             }
         }
         self.advance(runs.last().and_then(Run::last_key));
-        self.insert(runs, reached)
+        self.insert(runs, reader.reached)
     }
 
     /// Guesses anew which keys are complete; `last` is the key that was read last.

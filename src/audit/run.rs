@@ -39,7 +39,7 @@ const STRETCH_ROWS_MIN: usize = 32;
 impl Run {
     /// The runs of a block: one if its keys ascend, one for each stretch in which they do if there are few, and
     /// else one with its rows sorted.
-    pub fn of_block(rows: &mut RowBlock, digester: &Digester) -> Vec<Run> {
+    pub fn of_block(rows: RowBlock, digester: &Digester) -> Vec<Run> {
         let (mut cuts, mut repeats) = (vec![0], false);
         let mut peculiar = !rows.is_empty() && has_null(rows.row(0).key());
         for index in 1..rows.len() {
@@ -52,7 +52,7 @@ impl Run {
             }
         }
         let sums = rows.iter().map(|row| digester.digest(row.compared())).collect();
-        let block = Run { rows: rows.take(), sums, counts: Vec::new(), peculiar };
+        let block = Run { rows, sums, counts: Vec::new(), peculiar };
         if cuts.len() == 1 {
             return vec![if repeats { block.collapsed(0..block.len()) } else { block }];
         }
@@ -191,6 +191,11 @@ impl Span {
         Span::default()
     }
 
+    /// The memory of the rows, to be used again, if nobody else holds them.
+    pub fn into_block(self) -> Option<RowBlock> {
+        Arc::into_inner(self.run).map(|run| run.rows)
+    }
+
     /// The sum of the entries' fingerprints.
     pub fn fingerprint(&self) -> Fingerprint {
         let (sums, counts) = (&self.run.sums[self.entries.clone()], self.run.counts.get(self.entries.clone()));
@@ -262,7 +267,7 @@ mod tests {
     #[test]
     fn rows_with_one_key_become_one_entry_whatever_their_order() {
         let digester = Digester::with_seed(3);
-        let run = |rows| Run::of_block(&mut block(rows), &digester).remove(0);
+        let run = |rows| Run::of_block(block(rows), &digester).remove(0);
         let ordered = run(&[(1, "b"), (1, "a"), (2, "x"), (3, "c"), (3, "c")]);
         let sorted = run(&[(3, "c"), (1, "a"), (2, "x"), (3, "c"), (1, "b")]);
         assert_eq!(ordered.len(), 3);
@@ -278,7 +283,7 @@ mod tests {
     fn a_block_is_cut_where_its_keys_descend() {
         let rows: Vec<(i128, &str)> = (100..200).chain(0..100).map(|id| (id, "")).collect();
         let digester = Digester::with_seed(1);
-        let runs = Run::of_block(&mut block(&rows), &digester);
+        let runs = Run::of_block(block(&rows), &digester);
         assert_eq!(runs.iter().map(Run::len).collect::<Vec<_>>(), [100, 100]);
         let merged = Run::merged(runs.iter().flat_map(|run| (0..run.len()).map(|index| run.entry(index))));
         assert_eq!(merged.len(), 1);
@@ -287,7 +292,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_bound_counts_keys_up_to_and_including_it() {
-        let run = Run::of_block(&mut block(&[(1, ""), (3, ""), (5, "")]), &Digester::with_seed(1)).remove(0);
+        let run = Run::of_block(block(&[(1, ""), (3, ""), (5, "")]), &Digester::with_seed(1)).remove(0);
         for (bound, end) in [(0, 0), (1, 1), (2, 1), (3, 2), (5, 3), (9, 3)] {
             assert_eq!(run.end_of(0, block(&[(bound, "")]).row(0).key()), end);
         }

@@ -10,7 +10,7 @@ pub const BLOCK_ROWS_MAX: usize = 1024;
 /// Bytes that the rows of a block can have in all: ends are kept in 32 bits, as there is one for each row.
 const BYTES_MAX: usize = u32::MAX as usize;
 /// Bytes at which a block is handed on even if it has fewer rows.
-pub const BLOCK_BYTES_MAX: usize = 256 * 1024;
+pub const BLOCK_BYTES_MAX: usize = 120 * 1024;
 
 /// Rows one after the other in one buffer.
 ///
@@ -102,16 +102,6 @@ impl RowBlock {
     #[inline]
     fn end(&self) -> usize {
         self.rows.last().map_or(0, |ends| ends.row as usize)
-    }
-
-    /// Takes the rows out and leaves an empty block with room for as many.
-    pub fn take(&mut self) -> RowBlock {
-        let room = RowBlock {
-            bytes: Vec::with_capacity(self.bytes.len() + self.bytes.len() / 32),
-            rows: Vec::with_capacity(self.rows.len()),
-            ..RowBlock::default()
-        };
-        std::mem::replace(self, room)
     }
 
     /// The buffer that the values of the open row are appended to.

@@ -12,6 +12,11 @@ pub(super) trait Format: Send + Sync {
     /// The number of rows, where it is known.
     fn rows(&self) -> Option<u64>;
 
+    /// About the size of the data when it is neither compressed nor encoded, in bytes, where the format tells.
+    fn bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// See [`crate::engines::Session::parts`].
     fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>>;
 

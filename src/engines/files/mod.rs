@@ -24,7 +24,10 @@ use super::{Capabilities, Parts, Scan, Session};
 use crate::error::{Error, Result};
 use crate::model::schema::{Column, Table};
 use format::Format;
-use source::DataFile;
+use source::{Compression, DataFile};
+
+/// How much larger a compressed text file is taken to be when it is decompressed; for progress and planning only.
+const COMPRESSION_GUESS: u64 = 4;
 
 /// A table in files.
 pub struct FileSession {
@@ -58,7 +61,8 @@ impl FileSession {
             files.push(DataFile::open(path, compression, Arc::clone(&bytes_read))?);
         }
         let encoding = encoding.ok_or_else(|| Error::new("found no file").at(location))?;
-        let (count, size_bytes) = (files.len(), files.iter().map(DataFile::len).sum());
+        let unfolded = |file: &DataFile| file.len() * if file.compression() == Compression::None { 1 } else { COMPRESSION_GUESS };
+        let (count, size_bytes) = (files.len(), files.iter().map(unfolded).sum());
         let format: Box<dyn Format> = match encoding {
             Encoding::Parquet => Box::new(parquet::ParquetTable::open(files)?),
             Encoding::Arrow => Box::new(arrow_ipc::ArrowTable::open(files)?),
@@ -85,7 +89,7 @@ impl Session for FileSession {
             columns: self.format.columns().to_vec(),
             keys: Vec::new(),
             rows: self.format.rows(),
-            bytes: Some(self.size_bytes),
+            bytes: self.format.bytes().or(Some(self.size_bytes)),
         })
     }
 

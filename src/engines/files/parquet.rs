@@ -114,6 +114,11 @@ impl Format for ParquetTable {
         Some(rows.sum::<i64>().unsigned_abs())
     }
 
+    fn bytes(&self) -> Option<u64> {
+        let groups = self.files.iter().flat_map(|file| file.metadata.metadata().row_groups());
+        Some(groups.map(|group| group.total_byte_size().unsigned_abs()).sum())
+    }
+
     fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>> {
         let mut parts = self
             .files
