@@ -5,10 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use tieout::config::cli::Cli;
 
-/// Decoding allocates a buffer for each column of each batch on every thread: see `benches/README.md`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = tieout::prints_json(&cli);

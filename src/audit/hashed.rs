@@ -146,10 +146,7 @@ impl<'a> Hashed<'a> {
             self.compare_partition(partition, spools, low..=middle, ledger)?;
             return self.compare_partition(partition, spools, middle + 1..=high, ledger);
         };
-        let spans = Sides { source, target }.map(|run| {
-            let entries = 0..run.len();
-            Span::new(Arc::new(run), entries)
-        });
+        let spans = Sides { source, target }.map(Span::of);
         ledger.compared(compare(&spans, self.plan.pairing.columns.len())).map_err(Halt::Report)
     }
 

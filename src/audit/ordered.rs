@@ -8,12 +8,12 @@
 //! it, else the last key that was read. It is held against every row that comes later. A row whose range is already
 //! in the books means that the guess was wrong, and the table is read again by key hash.
 //!
-//! A range ends where a run ends, on the side where that comes first: so ranges depend on how the data is stored,
+//! A range ends where a block ends, on the side where that comes first: so ranges depend on how the data is stored,
 //! not on how many threads read it.
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -52,8 +52,8 @@ pub struct Ordered<'a> {
 struct Queue<'a> {
     side: Side,
     parts: Peekable<Parts<'a>>,
-    /// Runs whose keys do not overlap, in their order, each with the number of entries already taken off it.
-    runs: VecDeque<(Arc<Run>, usize)>,
+    /// What is held: no two spans have a key in common, and they lie in the order of their keys.
+    spans: VecDeque<Span>,
     size_bytes: usize,
     /// Keys below this one are complete, as far as can be guessed; `None`: none are.
     frontier: Option<Vec<u8>>,
@@ -73,7 +73,7 @@ impl<'a> Ordered<'a> {
             Ok(parts) => Ok(Queue {
                 side,
                 parts: parts.peekable(),
-                runs: VecDeque::new(),
+                spans: VecDeque::new(),
                 size_bytes: 0,
                 frontier: None,
                 exhausted: false,
@@ -176,15 +176,15 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(&self, side: Side, part: Result<Box<dyn Part + '_>>) -> Result<Vec<Run>, Halt> {
-        let mut runs = Vec::new();
+    fn read(&self, side: Side, part: Result<Box<dyn Part + '_>>) -> Result<Vec<Span>, Halt> {
+        let mut spans = Vec::new();
         self.watch.read(side, part, |block| {
             let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let full = std::mem::replace(block, spare.unwrap_or_default());
-            runs.extend(Run::of_block(full, &self.plan.digester));
+            spans.extend(Run::of_block(full, &self.plan.digester).into_iter().map(Span::of));
             Ok(())
         })?;
-        Ok(runs)
+        Ok(spans)
     }
 }
 
@@ -212,13 +212,13 @@ impl Queue<'_> {
                 room.saturating_sub(part.as_ref().and_then(|part| part.as_ref().ok()).map_or(0, |part| part.weight_bytes().max(1)));
             part
         });
-        let mut read: Vec<(usize, Result<Vec<Run>, Halt>)> =
+        let mut read: Vec<(usize, Result<Vec<Span>, Halt>)> =
             next.fuse().enumerate().par_bridge().map(|(place, part)| (place, reader.read(side, part))).collect();
         read.sort_by_key(|(place, _)| *place);
-        let mut runs = Vec::new();
+        let mut spans = Vec::new();
         for (_, part) in read {
             match part {
-                Ok(part) => runs.extend(part),
+                Ok(part) => spans.extend(part),
                 Err(Halt::Failed(error)) => {
                     self.failed = Some(error);
                     break;
@@ -226,8 +226,8 @@ impl Queue<'_> {
                 Err(halt) => return Err(halt),
             }
         }
-        self.advance(runs.last().and_then(Run::last_key));
-        self.insert(runs, reader.reached)
+        self.advance(spans.last().and_then(Span::last_key));
+        self.insert(spans, reader.reached)
     }
 
     /// Guesses anew which keys are complete; `last` is the key that was read last.
@@ -244,75 +244,48 @@ impl Queue<'_> {
         self.frontier = least.or(last).map(<[u8]>::to_vec).or(self.frontier.take());
     }
 
-    /// Puts runs among the others; those whose keys interleave are made one.
-    fn insert(&mut self, runs: Vec<Run>, reached: Option<&[u8]>) -> Result<(), Halt> {
-        let too_late =
-            |run: &Run| reached.zip(run.first_key()).is_some_and(|(reached, first)| compare_keys(first, reached).is_le());
-        if runs.iter().any(too_late) {
+    /// Puts spans among those that are held.
+    fn insert(&mut self, spans: Vec<Span>, reached: Option<&[u8]>) -> Result<(), Halt> {
+        let too_late = |first: &[u8]| reached.is_some_and(|reached| compare_keys(first, reached).is_le());
+        if spans.iter().filter_map(Span::first_key).any(too_late) {
             return Err(Halt::Unordered);
         }
-        let first = runs.iter().filter_map(Run::first_key).min_by(|a, b| compare_keys(a, b)).map(<[u8]>::to_vec);
-        let Some(first) = first else { return Ok(()) };
-        // Runs that end before the new ones begin stay as they are: all of them, where the rows lie in order.
-        let kept =
-            self.runs.iter().take_while(|(run, _)| run.last_key().is_some_and(|last| compare_keys(last, &first).is_lt())).count();
-        let mut others: Vec<(Arc<Run>, usize)> = self.runs.drain(kept..).collect();
-        others.extend(runs.into_iter().filter(|run| run.len() > 0).map(|run| (Arc::new(run), 0)));
-        if !others.is_sorted_by(|a, b| compare_keys(a.0.key(a.1), b.0.key(b.1)).is_le()) {
-            others.sort_by(|a, b| compare_keys(a.0.key(a.1), b.0.key(b.1)));
-        }
-        let mut cluster: Vec<(Arc<Run>, usize)> = Vec::new();
-        let mut end: Option<Vec<u8>> = None;
-        for run in others {
-            let apart = end.as_ref().is_none_or(|end| compare_keys(end, run.0.key(run.1)).is_lt());
-            if apart {
-                self.push(std::mem::take(&mut cluster));
-            }
-            let last = run.0.last_key().unwrap_or_default();
-            if apart || end.as_ref().is_none_or(|end| compare_keys(end, last).is_lt()) {
-                end = Some(last.to_vec());
-            }
-            cluster.push(run);
-        }
-        self.push(cluster);
-        self.size_bytes = self.runs.iter().map(|(run, _)| run.size_bytes()).sum();
+        let Some(first) = spans.iter().filter_map(Span::first_key).min_by(|a, b| compare_keys(a, b)).map(<[u8]>::to_vec) else {
+            return Ok(());
+        };
+        // Spans that end before the new ones begin stay as they are: all of them, where the rows lie in order.
+        let ends_before = |span: &&Span| span.last_key().is_some_and(|last| compare_keys(last, &first).is_lt());
+        let kept = self.spans.iter().take_while(ends_before).count();
+        let mut others: Vec<Span> = self.spans.drain(kept..).collect();
+        others.extend(spans);
+        self.spans.extend(Span::arranged(others));
+        self.size_bytes = self.spans.iter().map(Span::size_bytes).sum();
         Ok(())
     }
 
-    fn push(&mut self, cluster: Vec<(Arc<Run>, usize)>) {
-        if cluster.len() == 1 {
-            self.runs.extend(cluster);
-        } else {
-            let entries = cluster.iter().flat_map(|(run, start)| (*start..run.len()).map(|index| run.entry(index)));
-            self.runs.extend(Run::merged(entries).into_iter().map(|run| (Arc::new(run), 0)));
-        }
-    }
-
-    /// Whether the first run may still get entries from what was not read yet.
+    /// Whether the first span may still get entries from what was not read yet.
     fn is_waiting(&self) -> bool {
         let complete = |last: &[u8]| self.frontier.as_ref().is_some_and(|frontier| compare_keys(last, frontier).is_lt());
         !self.exhausted && !self.head_end().is_some_and(complete)
     }
 
     fn is_done(&self) -> bool {
-        self.exhausted && self.runs.is_empty()
+        self.exhausted && self.spans.is_empty()
     }
 
-    /// The greatest key of the first run.
+    /// The greatest key of the first span.
     fn head_end(&self) -> Option<&[u8]> {
-        self.runs.front().and_then(|(run, _)| run.last_key())
+        self.spans.front().and_then(Span::last_key)
     }
 
-    /// Takes the entries up to `bound` off the first run; by the choice of bounds there are none beyond it.
+    /// Takes the entries up to `bound` off the first span; by the choice of bounds there are none beyond it.
     fn take_up_to(&mut self, bound: &[u8]) -> Span {
-        let Some((run, start)) = self.runs.front_mut() else { return Span::empty() };
-        let end = run.end_of(*start, bound);
-        let span = Span::new(Arc::clone(run), *start..end);
-        *start = end;
-        if end == run.len() {
-            self.size_bytes -= run.size_bytes();
-            self.runs.pop_front();
+        let Some(span) = self.spans.front_mut() else { return Span::empty() };
+        let taken = span.take_up_to(bound);
+        if span.is_empty() {
+            self.spans.pop_front();
         }
-        span
+        self.size_bytes = self.size_bytes.saturating_sub(taken.size_bytes());
+        taken
     }
 }
