@@ -23,7 +23,7 @@ pub mod report;
 pub mod sides;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -184,7 +184,7 @@ fn print_json(summary: &Summary) -> Result<()> {
     print(&text).map(|_| ())
 }
 
-fn print_text(summary: &Summary, files: &[TableFiles], out: &PathBuf) -> Result<()> {
+fn print_text(summary: &Summary, files: &[TableFiles], out: &Path) -> Result<()> {
     let mut text = Vec::new();
     terminal::print(&mut text, summary, files, out, TerminalOptions::detect())
         .map_err(|error| Error::caused("cannot print the summary", error))?;

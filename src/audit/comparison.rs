@@ -27,7 +27,7 @@ pub fn choose(source: &Type, target: &Type) -> Result<Choice, String> {
     let kind = kind_of(source, target)
         .or_else(|| kind_of(target, source))
         .ok_or_else(|| format!("no comparison of {source} with {target}"))?;
-    let raw = Sides { source: source, target }.map(|ty| !gives_back(ty, &kind));
+    let raw = Sides { source, target }.map(|ty| !gives_back(ty, &kind));
     Ok(Choice { declared: declaration(source, target), kind, raw })
 }
 

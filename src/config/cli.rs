@@ -121,7 +121,7 @@ pub struct DiffArgs {
     /// What is compared.
     #[command(flatten)]
     pub audit: AuditArgs,
-    /// Folder for the report [default: tieout-report/<run id>]
+    /// Folder for the report [default: tieout-report/RUN_ID]
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Replace the report that is at --out

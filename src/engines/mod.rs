@@ -120,7 +120,6 @@ pub struct ScanColumn {
 /// # Errors
 ///
 /// If there is nothing at the location, or nothing that any engine reads.
-
 pub fn open(location: &str, options: &files::FileOptions) -> Result<Box<dyn Session>> {
     files::FileSession::open(location, options).map(|session| Box::new(session) as Box<dyn Session>)
 }

@@ -243,8 +243,11 @@ fn text_view(array: &ArrayRef, kind: &Kind) -> Encode {
     }
 }
 
+/// Appends the canonical value of some bytes.
+type PushBytes = fn(&mut Vec<u8>, &[u8]);
+
 /// Bytes as bytes, or sixteen of them as a UUID; any other number of them is no UUID and equals only itself.
-fn push_bytes_as(kind: &Kind, array: &dyn Array) -> Result<fn(&mut Vec<u8>, &[u8])> {
+fn push_bytes_as(kind: &Kind, array: &dyn Array) -> Result<PushBytes> {
     match kind {
         Kind::Bytes => Ok(|out, bytes| canonical::push_bytes(out, Tag::Bytes, bytes)),
         Kind::Uuid => Ok(|out, bytes| canonical::push_bytes(out, if bytes.len() == 16 { Tag::Uuid } else { Tag::Bytes }, bytes)),

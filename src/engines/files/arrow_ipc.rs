@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -56,14 +57,14 @@ impl ArrowTable {
 }
 
 fn describe(file: &DataFile) -> Result<(Vec<Column>, Option<usize>)> {
-    let mut opened = file.file()?;
+    let (again, mut opened) = (file.file()?, file.file()?);
     let mut magic = [0; 6];
     let is_file = opened.read_exact(&mut magic).is_ok() && magic == FILE_MAGIC;
     if is_file {
-        let reader = FileReader::try_new(file.file()?, None).map_err(arrow_error)?;
+        let reader = guarded(|| FileReader::try_new(again, None))?;
         return Ok((columns(reader.schema().fields()), Some(reader.num_batches())));
     }
-    let reader = StreamReader::try_new(BufReader::new(file.file()?), None).map_err(arrow_error)?;
+    let reader = guarded(|| StreamReader::try_new(BufReader::new(again), None))?;
     let mut end = [0; 8];
     let ended = opened.seek(SeekFrom::End(-8)).and_then(|_| opened.read_exact(&mut end)).is_ok() && end == END_OF_STREAM;
     if !ended {
@@ -72,8 +73,12 @@ fn describe(file: &DataFile) -> Result<(Vec<Column>, Option<usize>)> {
     Ok((columns(reader.schema().fields()), None))
 }
 
-fn arrow_error(error: ArrowError) -> Error {
-    Error::caused("cannot be read as Arrow IPC", error)
+/// Reads with the arrow crate, which trusts some of the offsets in a file and panics where they lead outside of it.
+fn guarded<T>(read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(|error| Error::caused("cannot be read as Arrow IPC", error)),
+        Err(_) => Err(Error::new("cannot be read as Arrow IPC: the file is corrupt")),
+    }
 }
 
 impl Format for ArrowTable {
@@ -110,10 +115,12 @@ fn file_parts<'a>(file: &'a ArrowFile, batches: usize, scan: &'a Scan) -> Parts<
 /// A stream can only be read in its order, so taking a part reads it.
 fn stream_parts<'a>(file: &'a ArrowFile, scan: &'a Scan) -> Result<Parts<'a>> {
     let file = &file.file;
-    let reader = StreamReader::try_new(BufReader::new(file.file()?), Some(projection(scan)));
-    let reader = reader.map_err(|error| arrow_error(error).at(file.place()))?;
-    Ok(Box::new(reader.map(move |batch| {
-        let batch = batch.map_err(|error| arrow_error(error).at(file.place()))?;
+    let opened = BufReader::new(file.file()?);
+    let reader = guarded(|| StreamReader::try_new(opened, Some(projection(scan))));
+    let mut reader = reader.map_err(|error| error.at(file.place()))?;
+    let batches = std::iter::from_fn(move || guarded(|| reader.next().transpose()).transpose());
+    Ok(Box::new(batches.map(move |batch| {
+        let batch = batch.map_err(|error| error.at(file.place()))?;
         file.count(batch.get_array_memory_size() as u64);
         Ok(Box::new(BatchPart { batch, scan }) as Box<dyn Part + 'a>)
     })))
@@ -129,17 +136,18 @@ struct FilePart<'a> {
 
 impl FilePart<'_> {
     fn reader(&self) -> Result<FileReader<File>> {
-        FileReader::try_new(self.file.file()?, Some(projection(self.scan))).map_err(arrow_error)
+        let opened = self.file.file()?;
+        guarded(|| FileReader::try_new(opened, Some(projection(self.scan))))
     }
 
     fn read_batches(&self, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
         let (start, end) = self.batches;
         let mut reader = self.reader()?;
-        reader.set_index(start).map_err(arrow_error)?;
+        guarded(|| reader.set_index(start))?;
         let mut rows = BatchReader::new(self.scan);
         let mut read = 0;
-        for batch in reader.take(end - start) {
-            let batch: RecordBatch = batch.map_err(arrow_error)?;
+        for _ in start..end {
+            let Some(batch): Option<RecordBatch> = guarded(|| reader.next().transpose())? else { break };
             read += batch.num_rows() as u64;
             rows.push(&batch, emit)?;
         }

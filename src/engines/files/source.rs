@@ -1,6 +1,6 @@
 //! One file: what it is, and its bytes, the same ones each time it is read.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,13 +79,15 @@ impl DataFile {
     /// If there is no such file, or it cannot be read more than once, as a pipe cannot.
     pub(super) fn open(path: PathBuf, compression: Compression, bytes_read: Arc<AtomicU64>) -> Result<Self> {
         let place = path.display().to_string();
-        // Opened, not only looked at: that the file cannot be read is said before anything else is.
-        let metadata = File::open(&path).and_then(|file| file.metadata());
-        let metadata = metadata.map_err(|error| Error::caused("cannot be opened", error).at(&place))?;
+        let failed = |error| Error::caused("cannot be opened", error).at(&place);
+        // Looked at before it is opened: opening a pipe would wait for somebody to write to it.
+        let metadata = fs::metadata(&path).map_err(failed)?;
         if !metadata.is_file() {
             let found = if metadata.is_dir() { "a folder" } else { "a pipe or a device" };
             return Err(Error::new(format!("found {found}, expected a file, which can be read more than once")).at(place));
         }
+        // Opened, not only looked at: that the file cannot be read is said before anything else is.
+        File::open(&path).map_err(failed)?;
         if metadata.len() == 0 && compression != Compression::None {
             return Err(Error::new("found 0 bytes, expected a compressed file").at(place));
         }

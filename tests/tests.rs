@@ -1,0 +1,12 @@
+//! All tests of the program and of the library's interface: one binary, one module for each concern.
+
+mod cli; // exit codes, messages, what is written where
+mod faults; // files and engines that fail: never a verdict of equal
+mod formats; // every file format against every other
+mod interrupts; // signals and closed pipes
+mod keys; // NULL keys, duplicates, order, gaps; tables and columns
+mod reports; // the report, read by DuckDB and pyarrow
+mod support; // a folder, the program, files in every format, Python
+mod text_files; // CSV and NDJSON: quoting, NULL, encodings, types read from text
+mod type_cases; // every trap of types and values, with its strict verdict
+mod walls; // the layout of the house
