@@ -11,6 +11,7 @@ mod model {
     pub mod decode;
     pub mod files;
     pub mod generate;
+    mod hunt;
     pub mod kinds;
     pub mod naive;
     pub mod run;
@@ -120,7 +121,13 @@ fn one(seed: u64, folder: &std::path::Path) {
             let (other_summary, other, _) = run(&Way { jobs: random.usize(1..=8), ..way.clone() });
             check(&case, &expected, &other_summary, &other, &names);
             assert_eq!(kept.ranges, other.ranges, "ranges do not depend on the number of threads");
-            assert_eq!(kept.findings, other.findings, "findings do not depend on the number of threads");
+            let [mut findings, mut other] = [kept.findings, other.findings];
+            if summary.method.domain == "key_hash" {
+                // Where a partition is cut in two depends on the order in which its rows come.
+                findings.sort_by(|a, b| a.key.cmp(&b.key));
+                other.sort_by(|a, b| a.key.cmp(&b.key));
+            }
+            assert_eq!(findings, other, "findings do not depend on the number of threads");
             assert_eq!(summary.notes, other_summary.notes, "notes do not depend on the number of threads");
         }
     }

@@ -205,10 +205,12 @@ fn any(random: &mut fastrand::Rng, ty: &L, stored: &P, bounds: Bounds) -> V {
     let texts = bounds.texts() > 0;
     if random.u8(0..40) == 0 && !matches!(ty, L::Text | L::Bytes | L::Bool) {
         // Only text that is read as another type holds this; in an untyped document it would be a string.
-        let garbage = pick(random, &["x", "1,5", "2024-02-30", "{", "", " 1", "0x10", "true "]);
-        if bounds.texts() == 1 && (!garbage.is_empty() || *ty != L::Null) || matches!(ty, L::Uuid | L::Json) && !texts {
-            let nested = matches!(ty, L::List(_) | L::Struct(_) | L::Map(..));
-            return if nested { V::Null } else { V::Garbage(garbage.to_string()) };
+        let garbage = pick(random, &["x", "1,5", "2024-02-30", "{", "", "0x10", "tru", "--1"]);
+        let nested = matches!(ty, L::List(_) | L::Struct(_) | L::Map(..));
+        // Within JSON any string is a document.
+        let is_document = *ty == L::Json && texts;
+        if !nested && !is_document && (bounds.texts() == 1 || !texts && matches!(ty, L::Uuid | L::Json)) {
+            return V::Garbage(garbage.to_string());
         }
     }
     let far = |random: &mut fastrand::Rng| match random.u8(0..4) {
@@ -252,7 +254,11 @@ fn any(random: &mut fastrand::Rng, ty: &L, stored: &P, bounds: Bounds) -> V {
         }
         L::Uuid if random.u8(0..20) == 0 && !texts => V::Bytes(vec![7; random.usize(0..16)]),
         L::Uuid => V::Uuid((u128::from(random.u64(0..1000)) << 64 | u128::from(random.u8(0..3))).to_be_bytes()),
-        L::Json => V::Json(Box::new(document(random, 0))),
+        L::Json => match document(random, 0) {
+            // A column of nothing but numbers is one of numbers in NDJSON, which are not held against documents.
+            number @ V::Num(_) if texts && bounds.formats != [Format::Ndjson; 2] => V::Json(Box::new(V::List(vec![number]))),
+            document => V::Json(Box::new(document)),
+        },
         L::List(item) => {
             let inner = if let P::List(inner) | P::LargeList(inner) | P::FixedList(inner, _) = stored { inner } else { stored };
             V::List((0..random.usize(0..4)).map(|_| any_or_null(random, item, inner, bounds)).collect())
