@@ -129,3 +129,23 @@ fn write_ids(group: &mut parquet::file::writer::SerializedRowGroupWriter<'_, Fil
     column.typed::<Int64Type>().write_batch(ids, None, None).unwrap();
     column.close().unwrap();
 }
+
+/// Failure: Parquet intervals of one month and of two months tied out. Cause: without a schema of arrow's own,
+/// arrow reads Parquet's INTERVAL as days and milliseconds, and drops its months. Fix: such columns are not compared.
+#[test]
+fn the_months_of_a_parquet_interval_are_not_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, months: u8| {
+        let path = folder.path().join(name);
+        let schema = "message m { required int64 id; required fixed_len_byte_array(12) i (INTERVAL); }";
+        write_columns(&path, schema, |group| {
+            write_ids(group, &[1]);
+            let mut column = group.next_column().unwrap().unwrap();
+            let value: FixedLenByteArray = ByteArray::from(vec![months, 0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0]).into();
+            column.typed::<FixedLenByteArrayType>().write_batch(&[value], None, None).unwrap();
+            column.close().unwrap();
+        });
+        path
+    };
+    assert_eq!(verdict(&write("one.parquet", 1), &write("two.parquet", 2)), Verdict::Incomplete);
+}
