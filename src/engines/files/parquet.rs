@@ -282,11 +282,7 @@ impl ParquetPart<'_> {
             }
         }
         if read > 0 {
-            let mut batches = BatchReader::new(self.scan);
-            for batch in self.reader(self.scan, wanted)? {
-                batches.push(&batch.map_err(|error| Error::caused("cannot be read", error))?, emit)?;
-            }
-            batches.finish(emit)?;
+            self.decode(self.scan, wanted, read, emit)?;
         }
         Ok(read as u64)
     }
@@ -302,12 +298,28 @@ impl ParquetPart<'_> {
             selected.extend(block.iter().map(|row| wanted(row.key())));
             Ok(())
         };
-        let mut batches = BatchReader::new(&key);
-        for batch in self.reader(&key, vec![RowSelector::skip(start), RowSelector::select(rows)])? {
-            batches.push(&batch.map_err(|error| Error::caused("cannot be read", error))?, &mut select)?;
-        }
-        batches.finish(&mut select)?;
+        self.decode(&key, vec![RowSelector::skip(start), RowSelector::select(rows)], rows, &mut select)?;
         Ok(selected)
+    }
+
+    /// Decodes the selected rows, of which there must be `expected`.
+    fn decode(
+        &self,
+        scan: &Scan,
+        rows: Vec<RowSelector>,
+        expected: usize,
+        emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>,
+    ) -> Result<()> {
+        let (mut batches, mut found) = (BatchReader::new(scan), 0);
+        for batch in self.reader(scan, rows)? {
+            let batch = batch.map_err(|error| Error::caused("cannot be read", error))?;
+            found += batch.num_rows();
+            batches.push(&batch, emit)?;
+        }
+        if found != expected {
+            return Err(Error::new(format!("found {found} rows, expected {expected} as the footer says")));
+        }
+        batches.finish(emit)
     }
 
     fn reader(&self, scan: &Scan, rows: Vec<RowSelector>) -> Result<ParquetRecordBatchReader> {
