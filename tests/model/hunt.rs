@@ -175,3 +175,23 @@ fn a_row_group_with_fewer_rows_than_it_says_is_an_error() {
     let ended = opened(&other).map(|target| summary(Sides { source: opened(&path).unwrap(), target }).verdict);
     assert!(!matches!(ended, Ok(Verdict::TiedOut)), "{ended:?}");
 }
+
+/// Failure: of two Arrow streams in one file only the first was read, and the file tied out. Cause: the reader ends
+/// at the first end-of-stream marker, and only the last bytes were looked at when the file was opened. Fix: bytes
+/// behind the end of the stream are an error.
+#[test]
+fn a_second_stream_in_a_file_is_not_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = |ids: Vec<i64>| {
+        let batch = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(ids)) as ArrayRef)]).unwrap();
+        let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        writer.into_inner().unwrap()
+    };
+    let (one, two) = (folder.path().join("one.arrows"), folder.path().join("two.arrows"));
+    fs::write(&one, stream(vec![1, 2])).unwrap();
+    fs::write(&two, [stream(vec![1, 2]), stream(vec![3])].concat()).unwrap();
+    assert_eq!(verdict(&one, &one), Verdict::TiedOut);
+    assert_eq!(verdict(&one, &two), Verdict::Incomplete);
+}
