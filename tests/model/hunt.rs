@@ -195,3 +195,15 @@ fn a_second_stream_in_a_file_is_not_left_out() {
     assert_eq!(verdict(&one, &one), Verdict::TiedOut);
     assert_eq!(verdict(&one, &two), Verdict::Incomplete);
 }
+
+/// Failure: a file that a glob matches but that cannot be opened, such as a dangling link, was left out without a
+/// word. Cause: whatever is not a file was passed over. Fix: only folders are.
+#[cfg(unix)]
+#[test]
+fn a_dangling_link_that_a_glob_matches_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.csv"), "id\n1\n").unwrap();
+    std::os::unix::fs::symlink(folder.path().join("gone.csv"), folder.path().join("b.csv")).unwrap();
+    assert!(opened(&folder.path().join("*.csv")).is_err());
+    assert!(opened(folder.path()).is_err());
+}
