@@ -207,3 +207,19 @@ fn a_dangling_link_that_a_glob_matches_is_an_error() {
     assert!(opened(&folder.path().join("*.csv")).is_err());
     assert!(opened(folder.path()).is_err());
 }
+
+/// Failure: a JSON document nested some thousand levels deep ended the program. Cause: documents are walked by
+/// recursion. Fix: what is nested deeper than the limit equals only the same text.
+#[test]
+fn a_deeply_nested_document_does_not_end_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, inner: &str| {
+        let path = folder.path().join(name);
+        let mut file = File::create(&path).unwrap();
+        writeln!(file, "{{\"id\":1,\"x\":{}{inner}{}}}", "[".repeat(50_000), "]".repeat(50_000)).unwrap();
+        path
+    };
+    let (one, two) = (write("one.ndjson", "1"), write("two.ndjson", "2"));
+    assert_eq!(verdict(&one, &one), Verdict::TiedOut);
+    assert_eq!(verdict(&one, &two), Verdict::Drift);
+}
