@@ -69,7 +69,7 @@ fn value(ty: &L, stored: &P, tag: u8, bytes: &[u8]) -> V {
             let parts = values(bytes);
             let entry =
                 |pair: &[(u8, &[u8])]| (value(key, inner_key, pair[0].0, pair[0].1), value(held, inner, pair[1].0, pair[1].1));
-            V::Map(parts.chunks(2).map(entry).collect())
+            V::map(parts.chunks(2).map(entry).collect())
         }
         (17, _) => V::Garbage(String::from_utf8(bytes.to_vec()).unwrap()),
         _ => panic!("tag {tag} in a column of {ty:?}"),
