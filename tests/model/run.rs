@@ -81,7 +81,7 @@ impl Sink for Kept {
     }
 }
 
-struct Silent;
+pub struct Silent;
 
 impl Observer for Silent {
     fn stage(&self, _: &'static str) {}
