@@ -15,6 +15,8 @@ use crate::sides::Sides;
 pub struct Compared {
     /// The differences, in the order of their keys.
     pub findings: Findings,
+    /// Rows that were compared.
+    pub rows: Sides<u64>,
     /// Rows of keys that both sides have alike.
     pub matched: u64,
     /// Keys that differ.
@@ -53,6 +55,8 @@ fn next_pair<'a>(
 impl Compared {
     fn pair(&mut self, pair: Sides<Option<Entry<'_>>>) {
         let counts = pair.map(|entry| entry.map_or(0, |entry| entry.print.rows));
+        self.rows.source += counts.source;
+        self.rows.target += counts.target;
         let difference = match (pair.source, pair.target) {
             (Some(source), Some(target)) if source.print == target.print => {
                 self.matched += counts.source;

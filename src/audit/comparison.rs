@@ -57,8 +57,9 @@ fn kind_of(one: &Type, other: &Type) -> Option<Kind> {
             Kind::Map(Box::new(kind_of_either(key, other_key)?), Box::new(kind_of_either(value, other_value)?))
         }
         (Struct(fields), Struct(others)) => {
-            // Fields are one value here: one that only a side has would go uncompared without a word.
-            if fields.len() != others.len() || !are_distinct(fields) {
+            // Fields are one value here: one that only a side has would go uncompared without a word, and so would
+            // the second of two that have one name.
+            if fields.len() != others.len() || !named_apart(fields) || !named_apart(others) {
                 return None;
             }
             let pair = |(name, ty): &(String, Type)| {
@@ -96,7 +97,7 @@ fn native_kind(ty: &Type) -> Option<Kind> {
         Type::Json | Type::Dynamic => Kind::Json,
         Type::List(item) => Kind::List(Box::new(native_kind(item)?)),
         Type::Map(key, value) => Kind::Map(Box::new(native_kind(key)?), Box::new(native_kind(value)?)),
-        Type::Struct(fields) if !are_distinct(fields) => return None,
+        Type::Struct(fields) if !named_apart(fields) => return None,
         Type::Struct(fields) => {
             let field = |(name, ty): &(String, Type)| Some((name.clone(), native_kind(ty)?));
             Kind::Struct(fields.iter().map(field).collect::<Option<_>>()?)
@@ -104,8 +105,8 @@ fn native_kind(ty: &Type) -> Option<Kind> {
     })
 }
 
-/// Whether no two fields share a name: fields are found by name, so the second of two would never be looked at.
-fn are_distinct(fields: &[(String, Type)]) -> bool {
+/// Whether each field of a struct has a name of its own: they are looked up by name.
+fn named_apart(fields: &[(String, Type)]) -> bool {
     fields.iter().enumerate().all(|(i, (name, _))| fields[..i].iter().all(|(other, _)| other != name))
 }
 

@@ -40,7 +40,7 @@ struct Sums {
     cells: Vec<Fingerprint>,
     bytes: u64,
     null_key_rows: u64,
-    /// Key hashes, to find keys that repeat; empty where there are too many to hold.
+    /// Key hashes, to find keys that repeat; those of all rows, unless there are too many to hold.
     hashes: Vec<u64>,
 }
 
@@ -50,21 +50,29 @@ impl<'a> Hashed<'a> {
         Hashed { plan, sessions, watch, prints: Vec::new(), first: Sides::default(), done: false }
     }
 
-    /// Reads a side and adds up its cells; each row is also given to `each`.
-    fn sums(&self, side: Side, scan: &Scan, each: impl Fn(Row<'_>, u64) -> Result<()> + Sync) -> Result<Sums, Halt> {
+    /// Reads a side and adds up its cells; each row is also given to `each`. At most `hashes_max` key hashes are kept.
+    fn sums(
+        &self,
+        side: Side,
+        scan: &Scan,
+        hashes_max: u64,
+        each: impl Fn(Row<'_>, u64) -> Result<()> + Sync,
+    ) -> Result<Sums, Halt> {
         let (cells, digester) = (self.plan.cells, &self.plan.digester);
-        let (hashes, hashes_max) = (AtomicU64::new(0), self.plan.limits.window_bytes / 2 / size_of::<u64>() as u64);
+        // Counted over all threads, so that whether there are too many does not depend on how many threads there are.
+        let hashed = AtomicU64::new(0);
         let empty = || Sums { cells: vec![Fingerprint::default(); cells.count()], ..Sums::default() };
         let parts = self.sessions.get(side).parts(scan).map_err(|error| Halt::Failed(error.on(side)))?;
         let read = |mut sums: Sums, part| {
             self.watch.read(side, part, |block| {
-                let is_held = hashes.fetch_add(block.len() as u64, Relaxed) + block.len() as u64 <= hashes_max;
+                let rows = block.len() as u64;
+                let keeps = hashed.fetch_add(rows, Relaxed) + rows <= hashes_max;
                 for row in block.iter() {
                     let hash = key_hash(row.key());
                     each(row, hash).map_err(Halt::Failed)?;
                     sums.cells[cells.of(hash)].add(digester.digest(row.compared()));
                     sums.null_key_rows += u64::from(has_null(row.key()));
-                    if is_held {
+                    if keeps {
                         sums.hashes.push(hash);
                     }
                 }
@@ -90,7 +98,7 @@ impl<'a> Hashed<'a> {
         let read = |side: Side| {
             let scan = Scan { cells: Some(Arc::clone(&set)), ..self.plan.scans.get(side).clone() };
             let spool = spools.get(side);
-            let sums = self.sums(side, &scan, |row, hash| spool.push(usize::from(partition_of[cells.of(hash)]), row))?;
+            let sums = self.sums(side, &scan, 0, |row, hash| spool.push(usize::from(partition_of[cells.of(hash)]), row))?;
             match suspects.iter().all(|&cell| sums.cells[cell] == *self.prints[cell].get(side)) {
                 true => Ok(()),
                 false => Err(Halt::Failed(Error::new("rows changed between two readings").on(side))),
@@ -186,7 +194,7 @@ impl<'a> Hashed<'a> {
             let rows: u64 = sums.cells.iter().map(|cell| cell.rows).sum();
             if sums.hashes.len() as u64 != rows {
                 ledger.counts.repetitions_unknown = true;
-                sums.hashes = Vec::new();
+                sums.hashes.clear();
             }
             sums.hashes.par_sort_unstable();
             let repeated_keys = sums.hashes.chunk_by(|a, b| a == b).filter(|same| same.len() > 1).count() as u64;
@@ -201,7 +209,8 @@ impl Windows for Hashed<'_> {
         if std::mem::replace(&mut self.done, true) {
             return Ok(None);
         }
-        let read = |side: Side| self.sums(side, self.plan.scans.get(side), |_, _| Ok(()));
+        let hashes_max = self.plan.limits.window_bytes / 2 / size_of::<u64>() as u64;
+        let read = |side: Side| self.sums(side, self.plan.scans.get(side), hashes_max, |_, _| Ok(()));
         let (source, target) = rayon::join(|| read(Side::Source), || read(Side::Target));
         self.first = Sides { source: source?, target: target? };
         let cells = self.first.as_ref().map(|sums| &sums.cells);

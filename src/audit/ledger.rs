@@ -24,6 +24,8 @@ pub struct Counts {
     pub coverage: Coverage,
     /// The rows.
     pub rows: RowCounts,
+    /// The rows of compared ranges, by their fingerprints, less those that were compared: none in the end.
+    pub uncompared: Sides<i64>,
     /// The keys that differ.
     pub differences: DifferenceCounts,
     /// For each compared column, the changed keys at which it differs.
@@ -51,22 +53,27 @@ impl<'a> Ledger<'a> {
         self.sink.restart()
     }
 
-    /// Enters a finished range. The rows of an equal one are matched; those of a compared one come with
-    /// [`Ledger::compared`]; those of a failed one are not counted.
+    /// Enters a finished range. The rows of an equal one are matched; those of a compared one are counted by
+    /// [`Ledger::compared`], and so are those of a failed one that were compared before it failed.
     ///
     /// # Errors
     ///
     /// Those of the report.
     pub fn range(&mut self, record: &RangeRecord) -> Result<()> {
         self.counts.coverage.record(record);
-        let prints = record.fingerprints;
-        if record.outcome != RangeOutcome::Failed {
-            self.counts.rows.source += prints.source.rows;
-            self.counts.rows.target += prints.target.rows;
-        }
-        if record.outcome == RangeOutcome::Equal {
-            assert!(prints.source == prints.target, "a range is equal only if its fingerprints are");
-            self.counts.rows.matched += prints.source.rows;
+        let (prints, counts) = (record.fingerprints, &mut self.counts);
+        match record.outcome {
+            RangeOutcome::Equal => {
+                assert!(prints.source == prints.target, "a range is equal only if its fingerprints are");
+                counts.rows.source += prints.source.rows;
+                counts.rows.target += prints.target.rows;
+                counts.rows.matched += prints.source.rows;
+            }
+            RangeOutcome::Compared => {
+                counts.uncompared.source += prints.source.rows as i64;
+                counts.uncompared.target += prints.target.rows as i64;
+            }
+            RangeOutcome::Failed => {}
         }
         self.sink.range(record)
     }
@@ -78,6 +85,10 @@ impl<'a> Ledger<'a> {
     /// Those of the report.
     pub fn compared(&mut self, compared: Compared) -> Result<()> {
         let counts = &mut self.counts;
+        counts.rows.source += compared.rows.source;
+        counts.rows.target += compared.rows.target;
+        counts.uncompared.source -= compared.rows.source as i64;
+        counts.uncompared.target -= compared.rows.target as i64;
         counts.rows.matched += compared.matched;
         counts.rows.duplicate.source += compared.duplicate.source;
         counts.rows.duplicate.target += compared.duplicate.target;

@@ -12,6 +12,8 @@ use crate::sides::{Side, Sides};
 
 /// Memory for rows that are held while they are compared, in bytes, if the user does not say otherwise.
 pub const MEMORY_BYTES_DEFAULT: u64 = 96 << 20;
+/// The most of it that is used: rows are held in blocks of at most 4 GiB, and a window may run over by a part.
+const MEMORY_BYTES_MAX: u64 = 2 << 30;
 /// Rows that a range of the key-hash domain is meant to hold.
 pub const ROWS_PER_CELL: u64 = 256;
 /// About the size of a row in bytes, where only the size of the data is known.
@@ -68,6 +70,7 @@ pub fn plan(
     limits: &Limits,
     digester: Digester,
 ) -> Result<Plan> {
+    let limits = Limits { window_bytes: limits.window_bytes.min(MEMORY_BYTES_MAX), ..limits.clone() };
     let tells_absent = [&sessions.source, &sessions.target].iter().all(|session| session.capabilities().absent_values);
     let scans = tables.as_ref().map(|table| table).try_map(|side, table| Ok(scan(&pairing, side, table, tells_absent)))?;
     let domain = match limits.domain {
@@ -77,7 +80,7 @@ pub fn plan(
     };
     let rows = tables.as_ref().map(|table| table.rows.or(table.bytes.map(|bytes| bytes / ROW_BYTES_GUESS)).unwrap_or(ROWS_GUESS));
     let cells = Cells::for_rows(rows.source.max(rows.target), limits.rows_per_cell);
-    Ok(Plan { pairing, scans, domain, cells, limits: limits.clone(), digester })
+    Ok(Plan { pairing, scans, domain, cells, limits, digester })
 }
 
 fn both_seem_ordered(scans: &Sides<Scan>, sessions: &Sides<Box<dyn Session>>, held_bytes: u64) -> Result<bool> {

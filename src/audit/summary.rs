@@ -45,6 +45,11 @@ pub fn close(
     }
     let counts = ledger.counts;
     let pairing = &plan.pairing;
+    assert!(
+        !counts.coverage.is_complete() || counts.uncompared == Sides::default(),
+        "every row of a compared range is compared: {:?} are left",
+        counts.uncompared
+    );
     let complete = counts.coverage.is_complete() && errors.is_empty() && pairing.is_complete();
     let verdict = match (complete, counts.differences.total()) {
         (false, _) => Verdict::Incomplete,

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::canonical::{self, Tag};
@@ -105,12 +105,21 @@ pub fn push_document(out: &mut Vec<u8>, text: &str) -> bool {
     pushed.is_ok()
 }
 
+/// Levels that a document may be nested: it is walked by recursion. The limit of most parsers is lower.
+const DEPTH_MAX: usize = 256;
+
 /// Appends the canonical value of a document.
+///
+/// # Errors
+///
+/// If it is nested deeper than [`DEPTH_MAX`].
 pub fn push_raw(out: &mut Vec<u8>, raw: &RawValue) -> Result<(), serde_json::Error> {
-    canonical::push_with(out, Tag::Json, |out| push_value(out, raw))
+    canonical::push_with(out, Tag::Json, |out| push_value(out, raw, DEPTH_MAX))
 }
 
-fn push_value(out: &mut Vec<u8>, raw: &RawValue) -> Result<(), serde_json::Error> {
+/// Appends a value that may have `depth` levels below it.
+fn push_value(out: &mut Vec<u8>, raw: &RawValue, depth: usize) -> Result<(), serde_json::Error> {
+    let below = || depth.checked_sub(1).ok_or_else(|| serde_json::Error::custom("a document nested too deeply"));
     match Json::of(raw)? {
         Json::Null => canonical::push_null(out),
         Json::Boolean(value) => canonical::push_boolean(out, value),
@@ -124,15 +133,17 @@ fn push_value(out: &mut Vec<u8>, raw: &RawValue) -> Result<(), serde_json::Error
             }
         }
         Json::Array(items) => {
-            return canonical::push_with(out, Tag::List, |out| items.into_iter().try_for_each(|item| push_value(out, item)));
+            let depth = below()?;
+            return canonical::push_with(out, Tag::List, |out| items.into_iter().try_for_each(|item| push_value(out, item, depth)));
         }
         Json::Object(Members(mut members)) => {
+            let depth = below()?;
             // A stable sort: of members with one name, the order in which they are written is data.
             members.sort_by(|a, b| a.0.cmp(&b.0));
             return canonical::push_with(out, Tag::Map, |out| {
                 members.into_iter().try_for_each(|(name, value)| {
                     canonical::push_bytes(out, Tag::Text, name.as_bytes());
-                    push_value(out, value)
+                    push_value(out, value, depth)
                 })
             });
         }

@@ -256,7 +256,7 @@ pub fn push_text(out: &mut Vec<u8>, text: &str) -> bool {
         push_decimal(out, i128::from(if negative { -unscaled } else { unscaled }), scale as i8);
         return true;
     }
-    let unscaled = [whole, fraction].concat();
+    let unscaled = ["0", whole, fraction].concat();
     let Some(unscaled) = BigInt::parse_bytes(unscaled.as_bytes(), 10) else { return false };
     if unscaled.sign() == Sign::NoSign {
         push_i64(out, 0);
@@ -405,7 +405,7 @@ mod tests {
     fn equal_numbers_have_equal_bytes_however_they_are_written() {
         for same in [
             vec!["1", "1.0", "1.00", "+1", "01", "1e0", "0.1e1", "10e-1", "100000000000000000000e-20"],
-            vec!["0", "-0", "0.000", "-0.0", "0e999999999"],
+            vec!["0", "-0", "0.000", "-0.0", "0e999999999", ".0e7"],
             vec!["-0.19", "-.19", "-19e-2", "-0.190000000000000000000000"],
             vec!["18446744073709551615", "18446744073709551615.0", "1.8446744073709551615e19"],
         ] {

@@ -41,6 +41,8 @@ fn push_parsed(out: &mut Vec<u8>, kind: &Kind, text: &str) -> bool {
         Kind::Float { bits } => {
             let value = if *bits == 32 { text.parse::<f32>().map(f64::from) } else { text.parse::<f64>() };
             match value {
+                // Digits that come out as infinity are a number that the type does not hold.
+                Ok(value) if value.is_infinite() && text.bytes().any(|byte| byte.is_ascii_digit()) => return false,
                 Ok(value) => canonical::push_float(out, value),
                 Err(_) => return false,
             }
@@ -210,6 +212,8 @@ mod tests {
             (Kind::Number, "1,5"),
             (Kind::Boolean, "yes"),
             (Kind::Float { bits: 64 }, ""),
+            (Kind::Float { bits: 64 }, "1e400"),
+            (Kind::Float { bits: 32 }, "-1e39"),
             (Kind::Date, "2024-02-30"),
             (Kind::Date, "2024-02-28 00:00:01"),
             (Kind::Time, "25:00"),

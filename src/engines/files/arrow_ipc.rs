@@ -118,12 +118,32 @@ fn stream_parts<'a>(file: &'a ArrowFile, scan: &'a Scan) -> Result<Parts<'a>> {
     let opened = BufReader::new(file.file()?);
     let reader = guarded(|| StreamReader::try_new(opened, Some(projection(scan))));
     let mut reader = reader.map_err(|error| error.at(file.place()))?;
-    let batches = std::iter::from_fn(move || guarded(|| reader.next().transpose()).transpose());
-    Ok(Box::new(batches.map(move |batch| {
-        let batch = batch.map_err(|error| error.at(file.place()))?;
-        file.count(batch.get_array_memory_size() as u64);
-        Ok(Box::new(BatchPart { batch, scan }) as Box<dyn Part + 'a>)
+    let mut ended = false;
+    Ok(Box::new(std::iter::from_fn(move || {
+        if ended {
+            return None;
+        }
+        let part = match guarded(|| reader.next().transpose()) {
+            Ok(Some(batch)) => {
+                file.count(batch.get_array_memory_size() as u64);
+                return Some(Ok(Box::new(BatchPart { batch, scan }) as Box<dyn Part + 'a>));
+            }
+            Err(error) => Some(Err(error)),
+            Ok(None) => rest(reader.get_mut()).err().map(Err),
+        };
+        ended = true;
+        part.map(|part| part.map_err(|error| error.at(file.place())))
     })))
+}
+
+/// Holds it against a file that something follows the end of its stream, which the reader would leave out.
+fn rest(reader: &mut impl Read) -> Result<()> {
+    match reader.read(&mut [0]) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(Error::new("found more behind the end of the stream, expected the end of the file")
+            .hint("a file holds one stream: write each to a file of its own")),
+        Err(error) => Err(Error::caused("cannot be read to its end", error)),
+    }
 }
 
 /// Some adjacent record batches of a file.

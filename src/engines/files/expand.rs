@@ -21,7 +21,8 @@ pub(super) fn expand(location: &str) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in matches {
         let path = path.map_err(|error| Error::caused("cannot be listed", error).at(location))?;
-        if path.is_file() {
+        // What is neither, such as a dangling link, is an error when it is opened.
+        if !path.is_dir() {
             files.push(path);
         }
     }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, ProjectionMask};
+use parquet::basic::ConvertedType;
 use parquet::errors::ParquetError;
 
 use super::format::Format;
@@ -19,7 +20,7 @@ use crate::engines::arrow::{BatchReader, columns, projection};
 use crate::engines::{Part, Parts, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::row::{RowBlock, compare_keys};
-use crate::model::schema::Column;
+use crate::model::schema::{Column, Type};
 
 /// Rows decoded at once: enough to spread the cost of a call, few enough to stay in the processor's cache.
 const BATCH_ROWS: usize = 4096;
@@ -66,7 +67,7 @@ impl ParquetTable {
         let mut first: Vec<Column> = Vec::new();
         for file in files {
             let metadata = load(&file).map_err(|error| unreadable(error).at(file.place()))?;
-            let found = columns(metadata.schema().fields());
+            let found = typed_columns(&metadata);
             match opened.first() {
                 Some(of_first) => super::agree((&of_first.file, &first), (&file, &found))?,
                 None => first = found,
@@ -75,6 +76,25 @@ impl ParquetTable {
         }
         Ok(ParquetTable { files: opened, columns: first })
     }
+}
+
+/// The columns of a file. Without a schema of arrow's own beside Parquet's, arrow reads intervals as days and
+/// milliseconds and drops their months, so there is no comparing them.
+fn typed_columns(metadata: &ArrowReaderMetadata) -> Vec<Column> {
+    let mut columns = columns(metadata.schema().fields());
+    let entries = metadata.metadata().file_metadata().key_value_metadata();
+    if entries.is_some_and(|entries| entries.iter().any(|entry| entry.key == ARROW_SCHEMA_META_KEY)) {
+        return columns;
+    }
+    let schema = metadata.parquet_schema();
+    for (leaf, column) in schema.columns().iter().enumerate() {
+        if column.converted_type() == ConvertedType::INTERVAL {
+            let column = &mut columns[schema.get_column_root_idx(leaf)];
+            column.ty = Type::Other;
+            column.native = "parquet interval".to_string();
+        }
+    }
+    columns
 }
 
 fn load(file: &DataFile) -> Result<ArrowReaderMetadata> {
@@ -267,11 +287,7 @@ impl ParquetPart<'_> {
             }
         }
         if read > 0 {
-            let mut batches = BatchReader::new(self.scan);
-            for batch in self.reader(self.scan, wanted)? {
-                batches.push(&batch.map_err(|error| Error::caused("cannot be read", error))?, emit)?;
-            }
-            batches.finish(emit)?;
+            self.decode(self.scan, wanted, read, emit)?;
         }
         Ok(read as u64)
     }
@@ -287,12 +303,28 @@ impl ParquetPart<'_> {
             selected.extend(block.iter().map(|row| wanted(row.key())));
             Ok(())
         };
-        let mut batches = BatchReader::new(&key);
-        for batch in self.reader(&key, vec![RowSelector::skip(start), RowSelector::select(rows)])? {
-            batches.push(&batch.map_err(|error| Error::caused("cannot be read", error))?, &mut select)?;
-        }
-        batches.finish(&mut select)?;
+        self.decode(&key, vec![RowSelector::skip(start), RowSelector::select(rows)], rows, &mut select)?;
         Ok(selected)
+    }
+
+    /// Decodes the selected rows, of which there must be `expected`.
+    fn decode(
+        &self,
+        scan: &Scan,
+        rows: Vec<RowSelector>,
+        expected: usize,
+        emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>,
+    ) -> Result<()> {
+        let (mut batches, mut found) = (BatchReader::new(scan), 0);
+        for batch in self.reader(scan, rows)? {
+            let batch = batch.map_err(|error| Error::caused("cannot be read", error))?;
+            found += batch.num_rows();
+            batches.push(&batch, emit)?;
+        }
+        if found != expected {
+            return Err(Error::new(format!("found {found} rows, expected {expected} as the footer says")));
+        }
+        batches.finish(emit)
     }
 
     fn reader(&self, scan: &Scan, rows: Vec<RowSelector>) -> Result<ParquetRecordBatchReader> {
