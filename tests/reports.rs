@@ -241,3 +241,19 @@ print(json.dumps(found))
     );
     assert_eq!(read, json!([["duplicate", 1, 1, 2], ["duplicate", 2, 2, 1]]));
 }
+
+#[test]
+fn the_query_that_the_terminal_suggests_runs() {
+    let dir = Dir::new();
+    let rows = |v: i64| {
+        let column = |v| array(Int64Array::from(vec![1, v]));
+        table(&[("my \"key\"", column(2)), ("it's", column(v)), ("select", column(v))])
+    };
+    dir.table("or'ders.parquet", &rows(3));
+    dir.table("copy.parquet", &rows(4));
+    let run = dir.run_words(&["diff", "or'ders.parquet", "copy.parquet", "--key", "my \"key\"", "--out", "my report"]);
+    assert_eq!(run.code, 1, "{run:#?}");
+    let query = run.stdout.lines().find_map(|line| line.strip_prefix("duckdb: ")).expect("a query");
+    let read = python(&dir, &format!("print(json.dumps(duckdb.sql({}).fetchall()))", json!(query)));
+    assert_eq!(read[0][0], 2, "{query}: {read}");
+}

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::root;
+use crate::support::{Dir, root};
 
 /// A file of this package, by its path from the root.
 #[derive(Clone)]
@@ -161,4 +161,21 @@ fn no_test_is_ignored() {
     for source in sources("src").iter().chain(&sources("tests")) {
         assert!(!source.code().any(|line| line.trim_start().starts_with("#[ignore")), "{}", source.path);
     }
+}
+
+#[test]
+fn the_changelog_names_this_version_and_the_readme_every_flag() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(read("CHANGELOG.md").contains(env!("CARGO_PKG_VERSION")));
+    let readme = read("README.md");
+    let help = Dir::new().run("diff --help").stdout;
+    let flags =
+        help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(|word| word.starts_with("--") && word.len() > 2);
+    for flag in flags {
+        let told = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == flag);
+        assert!(told, "README.md does not mention {flag}");
+    }
+    assert!(
+        readme.contains("cargo run --release -- diff fixtures/orders/source.parquet fixtures/orders/target.parquet --key order_id")
+    );
 }
