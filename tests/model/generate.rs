@@ -255,8 +255,8 @@ fn any(random: &mut fastrand::Rng, ty: &L, stored: &P, bounds: Bounds) -> V {
         L::Uuid if random.u8(0..20) == 0 && !texts => V::Bytes(vec![7; random.usize(0..16)]),
         L::Uuid => V::Uuid((u128::from(random.u64(0..1000)) << 64 | u128::from(random.u8(0..3))).to_be_bytes()),
         L::Json => match document(random, 0) {
-            // A column of nothing but numbers is one of numbers in NDJSON, which are not held against documents.
-            number @ V::Num(_) if texts && bounds.formats != [Format::Ndjson; 2] => V::Json(Box::new(V::List(vec![number]))),
+            // A column of nothing but numbers, or strings, is one of numbers or strings in NDJSON, not of documents.
+            scalar @ (V::Num(_) | V::Text(_)) if texts => V::Json(Box::new(V::List(vec![scalar]))),
             document => V::Json(Box::new(document)),
         },
         L::List(item) => {
