@@ -159,9 +159,8 @@ fn edited(
             }
             7 => {
                 // Both rows get the other's values behind the key.
-                for i in key..columns.len() {
-                    let held = rows[at][i].clone();
-                    rows[at][i] = std::mem::replace(&mut rows[other][i], held);
+                if let Ok([one, two]) = rows.get_disjoint_mut([at, other]) {
+                    one[key..].swap_with_slice(&mut two[key..]);
                 }
                 edits.push("swap all but the key");
             }

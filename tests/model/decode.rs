@@ -7,7 +7,7 @@ use super::text;
 use super::value::{Float, Num, V};
 
 /// The values that follow one another in some bytes.
-pub fn values<'a>(mut bytes: &'a [u8]) -> Vec<(u8, &'a [u8])> {
+pub fn values(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     let mut found = Vec::new();
     while let [tag, short, rest @ ..] = bytes {
         let (len, rest) = match short {

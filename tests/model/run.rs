@@ -169,7 +169,7 @@ fn check_notes(case: &Case, expected: &Outcome, summary: &TableSummary) {
     for (side, name) in ["source", "target"].iter().enumerate() {
         let repeated = expected.repeated[side];
         let note = format!("key is not unique: {repeated} keys of the {name} stand in more than one row");
-        let says = summary.notes.iter().any(|other| *other == note);
+        let says = summary.notes.contains(&note);
         let quiet = !summary.notes.iter().any(|other| other.contains(&format!("keys of the {name} stand")));
         match case.no_key || repeated == 0 {
             true => assert!(quiet, "{:?}", summary.notes),
