@@ -5,6 +5,7 @@ mod faults; // files and engines that fail: never a verdict of equal
 mod formats; // every file format against every other
 mod interrupts; // signals and closed pipes
 mod keys; // NULL keys, duplicates, order, gaps; tables and columns
+mod model; // random tables and edits against a naive comparison; canonical bytes against a slow one
 mod reports; // the report, read by DuckDB and pyarrow
 mod support; // a folder, the program, files in every format, Python
 mod text_files; // CSV and NDJSON: quoting, NULL, encodings, types read from text

@@ -12,7 +12,8 @@
 //! differ), the tag makes NULL differ from every text. `docs/canonical.md` lists the bytes of every kind; the
 //! property tests in `tests/` hold them against an independent, slow definition.
 
-use super::number::{self, Packed};
+use super::number;
+use super::packed::{self, Packed};
 
 /// What the bytes of a value mean; the first byte of every canonical value. Keys order by tag first, so NULL keys
 /// come before all others.
@@ -136,7 +137,7 @@ pub fn push_with<R>(out: &mut Vec<u8>, tag: Tag, write: impl FnOnce(&mut Vec<u8>
 /// Appends a whole number of 64 bits under a tag whose bytes are a number.
 #[inline]
 pub fn push_i64(out: &mut Vec<u8>, tag: Tag, value: i64) {
-    push_packed(out, tag, number::pack_i64(value));
+    push_packed(out, tag, packed::pack_i64(value));
 }
 
 /// Appends a value of at most fourteen bytes.
@@ -144,7 +145,7 @@ pub fn push_i64(out: &mut Vec<u8>, tag: Tag, value: i64) {
 pub fn push_packed(out: &mut Vec<u8>, tag: Tag, Packed { bytes, len }: Packed) {
     debug_assert!(len <= 14, "two bytes of sixteen are the tag and the length");
     let framed = bytes << 16 | (len as u128) << 8 | tag as u128;
-    number::push_packed(out, Packed { bytes: framed, len: len + 2 });
+    packed::push_packed(out, Packed { bytes: framed, len: len + 2 });
 }
 
 /// Appends a whole number under a tag whose bytes are a number.
@@ -157,7 +158,7 @@ pub fn push_whole(out: &mut Vec<u8>, tag: Tag, value: i128) {
 #[inline]
 pub fn push_decimal(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
     if let (Ok(unscaled), 1..=8) = (i64::try_from(unscaled), scale) {
-        return push_packed(out, Tag::Number, number::pack_decimal(unscaled, u32::from(scale.unsigned_abs())));
+        return push_packed(out, Tag::Number, packed::pack_decimal(unscaled, u32::from(scale.unsigned_abs())));
     }
     push_with(out, Tag::Number, |out| number::push_decimal(out, unscaled, scale));
 }

@@ -10,6 +10,7 @@ pub mod json;
 pub mod kind;
 pub mod number;
 pub mod outline;
+pub mod packed;
 pub mod parse;
 pub mod range;
 pub mod row;

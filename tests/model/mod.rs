@@ -4,30 +4,27 @@
 //! `TIEOUT_MODEL_CASES` is the number of cases, `TIEOUT_MODEL_SEED` the seed of the first; a failure prints the seed
 //! with which it reproduces alone.
 
-mod model {
-    pub mod build;
-    mod canonical;
-    pub mod case;
-    pub mod decode;
-    pub mod files;
-    pub mod generate;
-    mod hunt;
-    pub mod kinds;
-    pub mod naive;
-    pub mod report;
-    pub mod run;
-    pub mod text;
-    pub mod value;
-}
+mod build;
+mod canonical;
+mod case;
+mod decode;
+mod files;
+mod generate;
+mod hunt;
+mod kinds;
+mod naive;
+mod report;
+mod run;
+mod text;
+mod value;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::case::{Case, case};
-use model::files::{Format, Stored};
-use model::naive;
-use model::report::report;
-use model::run::{Way, audit, check, choices, way};
+use self::case::{Case, case};
+use self::files::{Format, Stored};
+use self::report::report;
+use self::run::{Way, audit, check, choices, way};
 use tieout::sides::{Side, Sides};
 
 /// Cases in a run of the test suite.
