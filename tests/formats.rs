@@ -107,7 +107,7 @@ fn a_folder_or_a_glob_is_one_table() {
         for location in [format!("{format}/"), format!("{format}/part-*.{format}"), format!("{format}/part-[0-2].*")] {
             let run = dir.diff(&format!("whole.parquet {location} --key id --null \\N"));
             run.tied_out();
-            assert!(run.summary["target"]["engine"].as_str().unwrap().ends_with("3 files"));
+            assert!(run.summary["target"]["engine"].as_str().unwrap().contains(", 3 files"));
         }
     }
     dir.diff("whole.parquet parquet/part-0.parquet --key id").drift([40, 0, 0, 0]);

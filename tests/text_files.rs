@@ -112,6 +112,14 @@ fn what_is_null_in_csv_is_one_rule() {
 }
 
 #[test]
+fn the_rule_for_null_stands_in_the_summary() {
+    for (flags, rule) in [("", "NULL is an empty field outside text columns"), ("--null \\N", "NULL is '\\N' without quotes")] {
+        let run = csv("k,v\n1,a\n", "k,v\n1,a\n", flags);
+        assert!(run.summary["source"]["engine"].as_str().unwrap().ends_with(rule));
+    }
+}
+
+#[test]
 fn a_null_marker_changes_nothing_on_a_typed_side() {
     let dir = Dir::new();
     let column = |v| table(&[("k", array(Int64Array::from(vec![1]))), ("v", array(StringArray::from(vec![v])))]);

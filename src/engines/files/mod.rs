@@ -33,6 +33,8 @@ const COMPRESSION_GUESS: u64 = 4;
 pub struct FileSession {
     name: String,
     encoding: Encoding,
+    /// The text that stands for NULL in CSV, if the user named one.
+    null: Option<String>,
     files: usize,
     size_bytes: u64,
     format: Box<dyn Format>,
@@ -70,13 +72,18 @@ impl FileSession {
             Encoding::Ndjson => Box::new(ndjson::NdjsonTable::open(files)?),
         };
         let name = expand::table_name(location);
-        Ok(FileSession { name, encoding, files: count, size_bytes, format, bytes_read })
+        Ok(FileSession { name, encoding, null: options.null.clone(), files: count, size_bytes, format, bytes_read })
     }
 }
 
 impl Session for FileSession {
     fn engine(&self) -> String {
-        format!("{}, {} file{}", self.encoding.name(), self.files, if self.files == 1 { "" } else { "s" })
+        let files = format!("{}, {} file{}", self.encoding.name(), self.files, if self.files == 1 { "" } else { "s" });
+        match (self.encoding, &self.null) {
+            (Encoding::Csv, Some(null)) => format!("{files}, NULL is '{null}' without quotes"),
+            (Encoding::Csv, None) => format!("{files}, NULL is an empty field outside text columns"),
+            _ => files,
+        }
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -66,8 +66,7 @@ impl ParquetTable {
         let mut opened: Vec<ParquetFile> = Vec::new();
         let mut first: Vec<Column> = Vec::new();
         for file in files {
-            let metadata = load(&file).map_err(|error| unreadable(error).at(file.place()))?;
-            let found = typed_columns(&metadata);
+            let (found, metadata) = load(&file).map_err(|error| unreadable(error).at(file.place()))?;
             match opened.first() {
                 Some(of_first) => super::agree((&of_first.file, &first), (&file, &found))?,
                 None => first = found,
@@ -97,14 +96,16 @@ fn typed_columns(metadata: &ArrowReaderMetadata) -> Vec<Column> {
     columns
 }
 
-fn load(file: &DataFile) -> Result<ArrowReaderMetadata> {
+/// The columns of a file as it declares them, and how it is read.
+fn load(file: &DataFile) -> Result<(Vec<Column>, ArrowReaderMetadata)> {
     let opened = file.file()?;
     let metadata = ArrowReaderMetadata::load(&opened, ArrowReaderOptions::new()).map_err(parquet_error)?;
+    let columns = typed_columns(&metadata);
     // Text and bytes are decoded as views, which need not be copied out of the page they lie in.
     let viewed = as_views(metadata.schema());
     let options = ArrowReaderOptions::new().with_schema(viewed);
     // A file whose own schema does not allow views is read as it asks to be.
-    Ok(ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).unwrap_or(metadata))
+    Ok((columns, ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).unwrap_or(metadata)))
 }
 
 fn as_views(schema: &SchemaRef) -> SchemaRef {
