@@ -125,6 +125,21 @@ fn unreadable(error: Error) -> Error {
     error.hint("the file may be cut short or not be Parquet at all; --file-format names another format")
 }
 
+impl ParquetTable {
+    /// The parts of all files: in the order of their least keys if the bounds of all are known, else in stored order
+    /// and without bounds.
+    fn cut<'a>(&'a self, scan: &'a Scan) -> Result<Vec<ParquetPart<'a>>> {
+        let files = self.files.iter().map(|file| file_parts(file, scan)).collect::<Result<Vec<_>>>()?;
+        let mut parts: Vec<ParquetPart<'a>> = files.into_iter().flatten().collect();
+        if parts.iter().all(|part| part.bounds.is_some()) {
+            parts.sort_by(|a, b| compare_keys(least(a), least(b)));
+        } else {
+            parts.iter_mut().for_each(|part| part.bounds = None);
+        }
+        Ok(parts)
+    }
+}
+
 impl Format for ParquetTable {
     fn columns(&self) -> &[Column] {
         &self.columns
@@ -141,37 +156,15 @@ impl Format for ParquetTable {
     }
 
     fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>> {
-        let mut parts = self
-            .files
-            .iter()
-            .map(|file| file_parts(file, scan))
-            .collect::<Result<Vec<_>>>()?
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>();
-        let bounded = parts.iter().all(|part| part.bounds.is_some());
-        if bounded {
-            parts.sort_by(|a, b| compare_keys(least(a), least(b)));
-        } else {
-            parts.iter_mut().for_each(|part| part.bounds = None);
-        }
-        Ok(Box::new(parts.into_iter().map(|part| Ok(Box::new(part) as Box<dyn Part + 'a>))))
+        Ok(Box::new(self.cut(scan)?.into_iter().map(|part| Ok(Box::new(part) as Box<dyn Part + 'a>))))
     }
 
     /// Follows the bounds of the row groups, where they are known, and adds up what would have to be held.
     fn seems_ordered(&self, scan: &Scan, held_bytes: u64) -> Result<bool> {
-        let mut parts = self
-            .files
-            .iter()
-            .map(|file| file_parts(file, scan))
-            .collect::<Result<Vec<_>>>()?
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>();
+        let parts = self.cut(scan)?;
         if parts.iter().any(|part| part.bounds.is_none()) {
             return Ok(true);
         }
-        parts.sort_by(|a, b| compare_keys(least(a), least(b)));
         let reaches = |part: &ParquetPart<'_>, key: &[u8]| {
             part.bounds.as_ref().is_some_and(|(_, greatest)| compare_keys(greatest, key).is_gt())
         };
