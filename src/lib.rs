@@ -15,6 +15,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::dbg_macro))]
 
 pub mod audit;
+mod auditor;
 pub mod config;
 pub mod engines;
 pub mod error;
@@ -27,22 +28,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::Utc;
 use clap::CommandFactory;
 
-use audit::{Observer, Plan, Watch};
+use auditor::Audit;
 use config::cli::{Cli, Command, Format};
 use config::{AuditOptions, DiffOptions};
-use engines::Session;
 use error::{Error, Result};
 use model::digest::Digester;
-use model::schema::Table;
-use model::verdict::{SideSummary, Summary, TableSummary, Verdict};
+use model::verdict::Summary;
 use report::progress::Progress;
 use report::show::{ShowOptions, show};
 use report::terminal::{self, TerminalOptions};
-use report::{Report, TableFiles, TableOptions};
-use sides::Sides;
+use report::{Report, TableFiles};
 
 /// Does what the command line says and returns the exit code.
 ///
@@ -99,7 +97,7 @@ fn print(bytes: &[u8]) -> Result<u8> {
     }
 }
 
-/// Audits two sides and reports what was found; the exit code is the verdict's.
+/// Audits two sides, table by table, and reports what was found; the exit code is the worst verdict's.
 fn diff(options: DiffOptions) -> Result<u8> {
     let started = Utc::now();
     let interrupted = stop_on_signal()?;
@@ -108,74 +106,40 @@ fn diff(options: DiffOptions) -> Result<u8> {
     let run_id = format!("{}-{:04x}", started.format("%Y%m%dT%H%M%SZ"), seed >> 48);
     let out = options.out.unwrap_or_else(|| Path::new("tieout-report").join(&run_id));
 
-    let sides = open(&options.audit)?;
-    let plan = plan(&options.audit, &sides, Digester::with_seed(seed))?;
+    let audit = Audit::open(&options.audit, Digester::with_seed(seed))?;
     let mut report = Report::create(&out, options.force)?;
-    let mut table_report = report.table(&plan.pairing, TableOptions { domain: plan.domain, ..TableOptions::default() })?;
-
-    let progress =
-        Progress::new(options.format.is_some(), sides.tables.source.bytes.unwrap_or(0) + sides.tables.target.bytes.unwrap_or(0));
-    let watch = Watch::new(&interrupted, &progress);
-    let mut table = audit::audit_table(&plan, &sides.sessions, &watch, &mut table_report)?;
+    let progress = Progress::new(options.format.is_some(), audit.size_bytes());
+    let (mut tables, mut files) = (Vec::new(), Vec::new());
+    for (pair, pairing) in &audit.pairs {
+        let (table, written) = audit.table(pair, pairing, &mut report, &interrupted, &progress)?;
+        tables.push(table);
+        files.extend(written);
+    }
+    tables.extend(audit.alone.iter().map(|(side, table)| audit::alone(*side, table)));
     progress.finish();
 
-    let files = table_report.finish()?;
-    table.report = files.report.clone();
-    let summary = summarise(&options.audit, &sides, started, run_id, vec![table]);
+    let summary = audit.summarise(&options.audit, started, run_id, tables);
     let out = report.finish(&summary)?;
     match options.format {
         None => {}
         Some(Format::Json) => print_json(&summary)?,
-        Some(Format::Text) => print_text(&summary, &[files], &out)?,
+        Some(Format::Text) => print_text(&summary, &files, &out)?,
     }
     Ok(summary.exit_code)
 }
 
-/// Both sides, opened and described.
-struct Opened {
-    sessions: Sides<Box<dyn Session>>,
-    tables: Sides<Table>,
-}
-
-fn open(options: &AuditOptions) -> Result<Opened> {
-    let sessions = options.locations.as_ref().zip(options.files.as_ref());
-    let sessions =
-        sessions.try_map(|side, (location, files)| engines::open(location.expose(), files).map_err(|error| error.on(side)))?;
-    let tables = sessions.as_ref().try_map(|side, session| session.describe().map_err(|error| error.on(side)))?;
-    Ok(Opened { sessions, tables })
-}
-
-fn plan(options: &AuditOptions, sides: &Opened, digester: Digester) -> Result<Plan> {
-    let pairing = audit::pair(&sides.tables, &options.choices)?;
-    audit::plan(pairing, &sides.tables, &sides.sessions, &options.limits, digester)
-}
-
+/// Prints what an audit would do.
 fn print_plan(options: AuditOptions, format: Format) -> Result<u8> {
     use_threads(options.jobs)?;
-    let sides = open(&options)?;
-    let plan = plan(&options, &sides, Digester::with_seed(0))?;
-    let engines = sides.sessions.as_ref().map(|session| session.engine());
+    let audit = Audit::open(&options, Digester::with_seed(0))?;
+    let outlines = audit.outlines()?;
     let mut text = Vec::new();
-    let outline = audit::outline(&plan, engines, &sides.tables);
     match format {
-        Format::Json => report::json::print(&mut text, &outline),
-        Format::Text => report::outline::print(&mut text, &outline, TerminalOptions::detect()),
+        Format::Json => report::json::print(&mut text, &outlines),
+        Format::Text => report::outline::print(&mut text, &outlines, TerminalOptions::detect()),
     }
     .map_err(|error| Error::caused("cannot print the plan", error))?;
     print(&text)
-}
-
-fn summarise(options: &AuditOptions, sides: &Opened, started: DateTime<Utc>, run_id: String, tables: Vec<TableSummary>) -> Summary {
-    let verdict = tables.iter().map(|table| table.verdict).max().unwrap_or(Verdict::Incomplete);
-    let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
-    let Sides { source, target } = Sides::from_fn(|side| SideSummary {
-        location: options.place(side),
-        engine: sides.sessions.get(side).engine(),
-        position: None,
-    });
-    let (started_at, finished_at) = (time(started), time(Utc::now()));
-    let version = env!("CARGO_PKG_VERSION").to_string();
-    Summary { tieout: version, run_id, started_at, finished_at, verdict, exit_code: verdict.exit_code(), source, target, tables }
 }
 
 fn print_json(summary: &Summary) -> Result<()> {
@@ -204,8 +168,8 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
-fn use_threads(jobs: Option<usize>) -> Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.unwrap_or(0)).build_global();
+fn use_threads(jobs: usize) -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global();
     pool.map_err(|error| Error::caused("cannot start threads", error))
 }
 
@@ -213,14 +177,4 @@ fn random_seed() -> Result<u64> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(|error| Error::caused("cannot draw a seed for the digests", error))?;
     Ok(u64::from_ne_bytes(seed))
-}
-
-impl Observer for Progress {
-    fn stage(&self, name: &'static str) {
-        Progress::stage(self, name);
-    }
-
-    fn read(&self, rows: u64, bytes: u64) {
-        self.add(rows, bytes);
-    }
 }

@@ -204,8 +204,8 @@ impl Session for Faulty {
         self.table.capabilities()
     }
 
-    fn describe(&self) -> Result<Table> {
-        self.table.describe()
+    fn tables(&self) -> Result<Vec<Table>> {
+        self.table.tables()
     }
 
     fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>> {
@@ -293,7 +293,7 @@ impl Observer for Silent {
 
 /// Plans the audit of two tables, lets `happen` what happens then, and audits.
 fn audit_after(sessions: &Sides<Box<dyn Session>>, domain: Domain, happen: impl FnOnce()) -> TableSummary {
-    let tables = sessions.as_ref().map(|session| session.describe().unwrap());
+    let tables = sessions.as_ref().map(|session| session.tables().unwrap().remove(0));
     let choices = Choices { key: KeyChoice::Columns(vec!["k".to_string()]), ..Choices::default() };
     let limits = Limits { domain: Some(domain), rows_per_cell: 8, ..Limits::default() };
     let pairing = audit::pair(&tables, &choices).unwrap();

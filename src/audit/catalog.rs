@@ -18,6 +18,8 @@ pub struct Choices {
     pub columns: Vec<String>,
     /// Columns that are left out.
     pub ignore: Vec<String>,
+    /// Conditions, in each side's own language, that a row must meet to be audited at all.
+    pub conditions: Sides<Option<String>>,
 }
 
 /// How rows of the two sides are paired.
@@ -26,6 +28,8 @@ pub enum KeyChoice {
     /// By a unique key that a side declares.
     #[default]
     Declared,
+    /// By a unique key that a side declares, and if there is none, not at all.
+    DeclaredIfAny,
     /// By these columns.
     Columns(Vec<String>),
     /// Not at all: rows are compared as multisets.
@@ -95,7 +99,9 @@ pub fn pair(tables: &Sides<Table>, choices: &Choices) -> Result<Pairing> {
     columns.sort_by_key(|(place, _)| key.iter().position(|part| part == place).unwrap_or(key.len()));
     let columns: Vec<Comparison> = columns.into_iter().map(|(_, comparison)| comparison).collect();
     let key_columns = if no_key { columns.len() } else { key.len() };
-    Ok(Pairing { tables: tables.as_ref().map(|table| table.name.clone()), columns, key_columns, no_key, not_compared, notes })
+    let names = tables.as_ref().map(|table| table.name.to_string());
+    let conditions = choices.conditions.clone();
+    Ok(Pairing { tables: names, columns, key_columns, no_key, conditions, not_compared, notes })
 }
 
 /// A column on both sides, or on one.
@@ -179,19 +185,22 @@ fn key_columns(tables: &Sides<Table>, matches: &[Match<'_>], choice: &KeyChoice)
                     let other = tables.get(side);
                     let columns = other.columns.iter().map(|column| column.name.as_str());
                     return Err(Error::new(format!("key column '{}' is missing", names[i]))
-                        .at(other.name.clone())
+                        .at(other.name.to_string())
                         .on(side)
                         .suggest(&names[i], columns));
                 }
             }
             Ok(key)
         }
-        KeyChoice::Declared => {
+        KeyChoice::Declared | KeyChoice::DeclaredIfAny => {
             let declared = [&tables.source, &tables.target].into_iter().flat_map(|table| &table.keys);
-            let usable = declared.filter_map(|key| named_columns(tables, matches, key, "key").ok());
+            let mut usable = declared.filter_map(|key| named_columns(tables, matches, key, "key").ok());
             let shared =
                 |key: &Vec<usize>| key.iter().all(|&place| matches[place].source.is_some() && matches[place].target.is_some());
-            usable.into_iter().find(shared).ok_or_else(|| {
+            if *choice == KeyChoice::DeclaredIfAny {
+                return Ok(usable.find(shared).unwrap_or_default());
+            }
+            usable.find(shared).ok_or_else(|| {
                 Error::new(format!("'{}' and '{}' declare no key that both have", tables.source.name, tables.target.name))
                     .hint("name the columns that identify a row with --key a,b, or compare whole rows with --no-key")
             })

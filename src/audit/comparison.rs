@@ -35,7 +35,14 @@ pub fn choose(source: &Type, target: &Type) -> Result<Choice, String> {
 fn kind_of(one: &Type, other: &Type) -> Option<Kind> {
     use Type::*;
     Some(match (one, other) {
-        (Other, _) | (_, Other) => return None,
+        (Other | Forbidden, _) | (_, Other | Forbidden) => return None,
+        (Native { .. }, Native { .. }) if one == other => Kind::Text,
+        (Native { .. }, _) | (_, Native { .. }) => return None,
+        (Held(_), Held(_)) => Kind::Held,
+        (Held(declared), other) => kind_of_either(declared, other)?,
+        (_, Held(_)) => return None,
+        (Bits { len }, Bits { len: other }) if len == other => Kind::Number,
+        (Bits { .. }, Bits { .. } | Boolean | Integer { .. } | Decimal { .. } | Number) => Kind::Number,
         (Null, Null) => Kind::Text,
         (Null, ty) | (ty, Null) => native_kind(ty)?,
         (Integer { .. } | Decimal { .. } | Number, Integer { .. } | Decimal { .. } | Number | Float { .. } | Boolean) => {
@@ -81,7 +88,9 @@ fn kind_of_either(one: &Type, other: &Type) -> Option<Kind> {
 /// The kind of a type held against itself.
 fn native_kind(ty: &Type) -> Option<Kind> {
     Some(match ty {
-        Type::Other => return None,
+        Type::Other | Type::Forbidden | Type::Native { .. } => return None,
+        Type::Held(declared) => native_kind(declared)?,
+        Type::Bits { .. } => Kind::Number,
         Type::Null | Type::Text | Type::Untyped => Kind::Text,
         Type::Boolean => Kind::Boolean,
         Type::Integer { .. } | Type::Decimal { .. } | Type::Number => Kind::Number,
@@ -115,6 +124,7 @@ fn declaration(source: &Type, target: &Type) -> Option<String> {
     use Type::*;
     let pair = |one: fn(&Type) -> bool, other: fn(&Type) -> bool| (one(source) && other(target)) || (one(target) && other(source));
     let number = |ty: &Type| matches!(ty, Integer { .. } | Decimal { .. } | Number);
+    let bits = |ty: &Type| matches!(ty, Bits { .. });
     let typed = |ty: &Type| !matches!(ty, Untyped | Dynamic | Text | Null);
     let declared = if pair(|ty| matches!(ty, Float { .. }), number) {
         "floats as the shortest decimal that reads back as them"
@@ -140,10 +150,24 @@ fn declaration(source: &Type, target: &Type) -> Option<String> {
         "text read as the other side's type"
     } else if pair(|ty| *ty == Dynamic, |ty| *ty == Text) {
         "json values as their text"
+    } else if matches!(source, Native { .. }) {
+        "the engine's own text"
+    } else if pair(|ty| matches!(ty, Bits { .. }), |ty| number(ty) || *ty == Boolean) || (bits(source) && bits(target) && source != target) {
+        "bits as an unsigned number"
+    } else if let (Held(declared), other, false) | (other, Held(declared), false) =
+        (source, target, matches!((source, target), (Held(_), Held(_))))
+    {
+        return declaration(declared, other).or_else(|| read_as_declared(declared));
     } else {
         return nested_declaration(source, target);
     };
     Some(declared.to_string())
+}
+
+/// What is not exact about a column whose values have types of their own: text is read as what the column declares.
+fn read_as_declared(declared: &Type) -> Option<String> {
+    let exact = matches!(declared, Type::Text | Type::Bytes | Type::Integer { .. } | Type::Float { .. } | Type::Null);
+    (!exact).then(|| "values read as the type their column declares".to_string())
 }
 
 fn nested_declaration(source: &Type, target: &Type) -> Option<String> {
@@ -165,6 +189,10 @@ fn gives_back(ty: &Type, kind: &Kind) -> bool {
     match ty {
         Type::Text | Type::Untyped | Type::Char => *kind == Kind::Text,
         Type::Json | Type::Dynamic => false,
+        Type::Held(declared) => match **declared {
+            Type::Text | Type::Bytes | Type::Integer { .. } | Type::Float { .. } | Type::Null => *kind != Kind::Held && gives_back(declared, kind),
+            _ => false,
+        },
         _ => true,
     }
 }
@@ -202,6 +230,14 @@ mod tests {
             Type::Map(Box::new(Type::Text), Box::new(INT)),
             Type::Untyped,
             Type::Dynamic,
+            Type::Bits { len: 8 },
+            Type::Bits { len: 64 },
+            Type::Native { engine: "PostgreSQL", name: "tsvector".into() },
+            Type::Native { engine: "PostgreSQL", name: "xml".into() },
+            Type::Held(Box::new(INT)),
+            Type::Held(Box::new(CIVIL)),
+            Type::Held(Box::new(Type::Text)),
+            Type::Forbidden,
             Type::Other,
         ];
         for one in &types {

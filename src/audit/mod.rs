@@ -9,6 +9,7 @@ mod compare;
 mod comparison;
 mod hashed;
 mod ledger;
+mod matching;
 mod narrow;
 mod ordered;
 mod plan;
@@ -18,8 +19,9 @@ mod summary;
 mod windows;
 
 pub use catalog::{Choices, KeyChoice, pair};
+pub use matching::{Matched, Offer, Selection, TablePair, match_tables};
 pub use plan::{Limits, MEMORY_BYTES_DEFAULT, Plan, plan};
-pub use summary::outline;
+pub use summary::{alone, outline, unaudited};
 pub use windows::{Observer, Watch};
 
 use std::time::Instant;
@@ -54,6 +56,7 @@ pub fn audit_table(
     sink: &mut dyn Sink,
 ) -> Result<TableSummary> {
     let started = Instant::now();
+    let bytes_before = sessions.as_ref().map(|session| session.bytes_read());
     let mut ledger = Ledger::new(&plan.pairing, sink);
     let mut domain = plan.domain;
     let mut end = audit_domain(domain, plan, sessions, watch, &mut ledger);
@@ -62,7 +65,8 @@ pub fn audit_table(
         domain = Domain::KeyHash;
         end = audit_domain(domain, plan, sessions, watch, &mut ledger);
     }
-    summary::close(plan, domain, end, ledger, watch, sessions, started)
+    let bytes_read = sessions.as_ref().zip(bytes_before).map(|(session, before)| session.bytes_read() - before);
+    summary::close(plan, domain, end, ledger, watch, bytes_read, started)
 }
 
 /// Takes a table through its stages, window by window, until its domain is covered.

@@ -98,5 +98,11 @@ fn scan(pairing: &Pairing, side: Side, table: &Table, tells_absent: bool) -> Sca
         let index = table.columns.iter().position(|column| column.name == *name).unwrap_or_default();
         ScanColumn { index, kind: comparison.kind.clone(), raw: *comparison.raw.get(side), tells_absent }
     });
-    Scan { columns: columns.collect(), key_columns: pairing.key_columns, cells: None }
+    Scan {
+        table: table.name.clone(),
+        columns: columns.collect(),
+        key_columns: pairing.key_columns,
+        cells: None,
+        condition: pairing.conditions.get(side).clone(),
+    }
 }

@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::ledger::{Counts, Ledger};
 use super::plan::Plan;
 use super::windows::{Halt, Watch};
-use crate::engines::Session;
 use crate::error::{Error, Result};
 use crate::model::comparison::{Comparison, Pairing};
 use crate::model::outline::Outline;
@@ -29,7 +28,7 @@ pub fn close(
     end: Result<(), Halt>,
     mut ledger: Ledger<'_>,
     watch: &Watch<'_>,
-    sessions: &Sides<Box<dyn Session>>,
+    bytes_read: Sides<u64>,
     started: Instant,
 ) -> Result<TableSummary> {
     let mut errors = Vec::new();
@@ -75,7 +74,7 @@ pub fn close(
         },
         method: method(domain),
         scans: scans.map(|(read, rows)| if rows == 0 { 0.0 } else { read as f64 / rows as f64 }).into(),
-        bytes_read: sessions.as_ref().map(|session| session.bytes_read()).into(),
+        bytes_read: bytes_read.into(),
         seconds: started.elapsed().as_secs_f64(),
         report: String::new(),
         errors,
@@ -87,6 +86,42 @@ pub fn close(
         "tables that tie out have the same number of rows"
     );
     Ok(summary)
+}
+
+/// A pair of tables that could not be audited.
+pub fn unaudited(tables: Sides<String>, error: &Error) -> TableSummary {
+    TableSummary { errors: vec![with_advice(error)], ..unread(tables, Verdict::Incomplete) }
+}
+
+/// A table that only one side has: drift, whatever it holds. The name on the other side is empty.
+pub fn alone(side: Side, table: &Table) -> TableSummary {
+    let names = Sides::from_fn(|of| if of == side { table.name.to_string() } else { String::new() });
+    let note = format!("only the {side} has this table, or the user may not see it on the {}", side.other());
+    TableSummary { notes: vec![note], ..unread(names, Verdict::Drift) }
+}
+
+/// A table of which no row was read.
+fn unread(tables: Sides<String>, verdict: Verdict) -> TableSummary {
+    let Sides { source, target } = tables;
+    let nothing = Method { domain: String::new(), source: String::new(), target: String::new() };
+    TableSummary {
+        source,
+        target,
+        verdict,
+        key: Vec::new(),
+        rows: RowCounts::default(),
+        differences: DifferenceCounts::default(),
+        columns: Vec::new(),
+        not_compared: Vec::new(),
+        ranges: RangeCounts::default(),
+        method: nothing,
+        scans: SideFigures::default(),
+        bytes_read: SideFigures::default(),
+        seconds: 0.0,
+        report: String::new(),
+        errors: Vec::new(),
+        notes: Vec::new(),
+    }
 }
 
 /// What the audit of a planned table would do.

@@ -1,6 +1,7 @@
 //! The command line: what can be said, and the help that teaches it. Nothing is opened or checked here.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -23,10 +24,14 @@ Exit codes:
 Examples:
   tieout diff orders.parquet copy/orders.parquet --key order_id
   tieout plan orders.csv.gz 'exports/orders/*.parquet' --key region,order_id
+  tieout diff postgres://app@db1/shop mysql://app@db2/shop
   tieout show tieout-report/20261122T101500Z-1f2e --column amount";
 
 const DIFF_HELP: &str = "\
 Locations:
+  postgres://user@host/database#schema.table   mysql://user@host/database#table   sqlite:file.db#table
+  Without a table, two databases are audited table by table.
+  Passwords come from the URL, PGPASSWORD or ~/.pgpass, MYSQL_PWD or ~/.my.cnf.
   A file, a folder of files, or a quoted glob is one table: orders.parquet, exports/orders/, 'exports/*.csv.gz'.
   Formats: Parquet, CSV and TSV, NDJSON, Arrow IPC; text formats also compressed with gzip or zstd.
   The two sides may have different formats.
@@ -34,6 +39,10 @@ Locations:
 Examples:
   tieout diff source.parquet target.parquet --key order_id
       compare every column, find rows by order_id
+  tieout diff postgres://app@db1/shop mysql://app@db2/shop --exclude 'flyway_*'
+      every table that both databases have; one that only one side has is drift
+  tieout diff postgres://app@db1/shop#orders orders.parquet --where \"updated_at < '2026-11-22'\"
+      a table against its export, as far as a condition holds
   tieout diff export.csv orders.parquet --key id --null '\\N' --delimiter source=';'
       text fields are read as the types of the Parquet columns
   tieout diff a.ndjson b.ndjson --no-key
@@ -44,7 +53,7 @@ Examples:
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Compare two copies of a table, and report every row and column that differs
+    /// Compare two copies of a table, or of all tables, and report every row and column that differs
     #[command(after_help = DIFF_HELP)]
     Diff(DiffArgs),
     /// Show what would be compared and how, reading no rows
@@ -79,10 +88,31 @@ pub struct AuditArgs {
     /// Leave these columns out; they do not keep the table from tying out
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub ignore: Vec<String>,
+    /// Audit only this table, or this pair of tables, of two databases (can be repeated)
+    #[arg(long, value_name = "SOURCE[=TARGET]")]
+    pub table: Vec<String>,
+    /// Leave out tables of these names when whole databases are audited: flyway_* (can be repeated)
+    #[arg(long, value_name = "PATTERN", conflicts_with = "table")]
+    pub exclude: Vec<String>,
+    /// Audit only rows that meet this SQL condition, on both sides
+    #[arg(long, value_name = "SQL")]
+    pub r#where: Option<String>,
+    /// The condition on the source, in place of --where
+    #[arg(long, value_name = "SQL")]
+    pub source_where: Option<String>,
+    /// The condition on the target, in place of --where
+    #[arg(long, value_name = "SQL")]
+    pub target_where: Option<String>,
+    /// How long a server may take to answer a connection, such as 10s or 1m
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub connect_timeout: Duration,
+    /// How long a server may take over one statement [default: as long as it takes]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub statement_timeout: Option<Duration>,
     /// How text files are read.
     #[command(flatten)]
     pub files: FileArgs,
-    /// Threads that read and compare [default: one for each core]
+    /// Threads that read and compare, and connections to each server [default: one for each core, with a server twice as many]
     #[arg(long, short, value_name = "N", value_parser = parse_jobs)]
     pub jobs: Option<usize>,
     /// Bytes of rows held while they wait to be compared, such as 500MB or 2GiB; more are spilled to disk
@@ -205,6 +235,21 @@ fn parse_size(text: &str) -> Result<u64, String> {
     bytes
         .filter(|&bytes| bytes >= MEMORY_BYTES_MIN)
         .ok_or_else(|| "expected a size of at least 1MiB, such as 500MB or 2GiB".to_string())
+}
+
+/// Reads a time: `500ms`, `10s`, `2m`, `1h`; a bare number is seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let unit_ms = match unit.trim() {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("expected a time such as 500ms, 10s or 2m".to_string()),
+    };
+    let ms = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms)).filter(|&ms| ms > 0);
+    ms.map(Duration::from_millis).ok_or_else(|| "expected a time such as 500ms, 10s or 2m".to_string())
 }
 
 /// The least memory that can be asked for.

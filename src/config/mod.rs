@@ -6,10 +6,12 @@ mod location;
 
 use std::path::PathBuf;
 
+use glob::Pattern;
+
 pub use location::Location;
 
-use crate::audit::{Choices, KeyChoice, Limits};
-use crate::engines::files::FileOptions;
+use crate::audit::{Choices, KeyChoice, Limits, Selection};
+use crate::engines::OpenOptions;
 use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
 use cli::{AuditArgs, DiffArgs, Format};
@@ -19,14 +21,16 @@ use cli::{AuditArgs, DiffArgs, Format};
 pub struct AuditOptions {
     /// Where the two sides are.
     pub locations: Sides<Location>,
-    /// How their files are read.
-    pub files: Sides<FileOptions>,
-    /// What is compared.
+    /// How they are opened.
+    pub open: Sides<OpenOptions>,
+    /// Which tables are held against each other.
+    pub selection: Selection,
+    /// What of them is compared.
     pub choices: Choices,
     /// What bounds the memory.
     pub limits: Limits,
-    /// Threads; `None`: one for each core.
-    pub jobs: Option<usize>,
+    /// Threads that read and compare.
+    pub jobs: usize,
 }
 
 /// What `tieout diff` does.
@@ -72,13 +76,51 @@ pub fn audit_options(args: AuditArgs) -> Result<AuditOptions> {
     if let Some(folder) = args.temp_dir.as_ref().filter(|folder| !folder.is_dir()) {
         return Err(Error::new(format!("found no folder {}", folder.display())).at("--temp-dir"));
     }
+    let selection = Selection {
+        named: locations.as_ref().map(|location| location.table().map(str::to_string)),
+        pairs: args.table.iter().map(|pair| table_pair(pair)).collect::<Result<_>>()?,
+        exclude: args.exclude.iter().map(|text| pattern(text)).collect::<Result<_>>()?,
+    };
+    let conditions = Sides { source: args.source_where, target: args.target_where };
+    let conditions = conditions.map(|condition| condition.or_else(|| args.r#where.clone()));
+    let jobs = args.jobs.unwrap_or_else(|| default_jobs(&locations));
+    let open = files::file_options(&args.files)?.map(|files| OpenOptions {
+        files,
+        connections: jobs,
+        connect_timeout: args.connect_timeout,
+        statement_timeout: args.statement_timeout,
+    });
     Ok(AuditOptions {
         locations,
-        files: files::file_options(&args.files)?,
-        choices: Choices { key, columns: names(args.columns, "--columns")?, ignore: names(args.ignore, "--ignore")? },
+        open,
+        selection,
+        choices: Choices { key, columns: names(args.columns, "--columns")?, ignore: names(args.ignore, "--ignore")?, conditions },
         limits: Limits { window_bytes: args.memory, temp_dir: args.temp_dir, ..Limits::default() },
-        jobs: args.jobs,
+        jobs,
     })
+}
+
+/// One thread for each core; with a server twice as many, for they wait for it, and at least four.
+fn default_jobs(locations: &Sides<Location>) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let is_server = locations.source.is_server() || locations.target.is_server();
+    if is_server { (2 * cores).clamp(4, 32) } else { cores }
+}
+
+/// `orders`, or `public.orders=Bestellungen`.
+fn table_pair(text: &str) -> Result<(String, Option<String>)> {
+    let (source, target) = match text.split_once('=') {
+        Some((source, target)) => (source, Some(target)),
+        None => (text, None),
+    };
+    if source.is_empty() || target == Some("") {
+        return Err(Error::new(format!("found '{text}', expected a table, or SOURCE=TARGET")).at("--table"));
+    }
+    Ok((source.to_string(), target.map(str::to_string)))
+}
+
+fn pattern(text: &str) -> Result<Pattern> {
+    Pattern::new(text).map_err(|error| Error::new(format!("found '{text}': {}", error.msg)).at("--exclude"))
 }
 
 impl AuditOptions {

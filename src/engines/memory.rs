@@ -25,7 +25,7 @@ impl MemorySession {
             return Err(Error::new(format!("found columns {:?}, expected {:?}", other.schema(), first.schema())));
         }
         let table = Table {
-            name: name.to_string(),
+            name: name.into(),
             columns: columns(first.schema().fields()),
             keys: Vec::new(),
             rows: Some(batches.iter().map(|batch| batch.num_rows() as u64).sum()),
@@ -41,11 +41,11 @@ impl Session for MemorySession {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { absent_values: false }
+        Capabilities { many_tables: false, absent_values: false, conditions: false }
     }
 
-    fn describe(&self) -> Result<Table> {
-        Ok(self.table.clone())
+    fn tables(&self) -> Result<Vec<Table>> {
+        Ok(vec![self.table.clone()])
     }
 
     fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>> {

@@ -1,20 +1,23 @@
 //! Engines: where rows come from.
 //!
-//! An engine describes one table of a side and reads it in parts, each part by one thread, in canonical bytes. It
-//! never writes to what it reads, and it never sees the other side: what the values are turned into comes with the
-//! [`Scan`]. Adding an engine touches one folder and the one line in [`open`].
+//! An engine describes the tables of a side and reads them in parts, each part by one thread, in canonical bytes.
+//! It never writes to what it reads, and it never sees the other side: what the values are turned into comes with
+//! the [`Scan`]. Adding an engine touches one folder and the one line in [`open`].
 
+pub mod address;
 pub mod arrow;
 pub mod files;
 pub mod memory;
+pub mod rows;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::Result;
 use crate::model::kind::Kind;
 use crate::model::range::CellSet;
 use crate::model::row::RowBlock;
-use crate::model::schema::Table;
+use crate::model::schema::{Table, TableName};
 
 /// One side of an audit, opened. Shared by all threads; the data is not read before [`Session::parts`].
 pub trait Session: Send + Sync {
@@ -24,12 +27,25 @@ pub trait Session: Send + Sync {
     /// What this engine can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Describes the table. The answer is the same each time.
+    /// The position of the snapshot that all reading sees, where the side has one: an LSN, a GTID set, a place in
+    /// the binary log.
+    fn position(&self) -> Option<String> {
+        None
+    }
+
+    /// What the reader of a verdict must know of how the side is read, such as that there is no common snapshot.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Describes all tables that the side has, in the order of their names. The answer is the same each time.
+    ///
+    /// A table that the user may not read is among them, its columns [`Forbidden`](crate::model::schema::Type).
     ///
     /// # Errors
     ///
-    /// If the table cannot be read, or its files do not agree.
-    fn describe(&self) -> Result<Table>;
+    /// If they cannot be described, or the files of a table do not agree.
+    fn tables(&self) -> Result<Vec<Table>>;
 
     /// Cuts a scan into parts that together hold every row of the table exactly once.
     ///
@@ -60,6 +76,10 @@ pub trait Session: Send + Sync {
 /// What an engine can do. Stages ask for these, never which engine it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
+    /// A location can hold several tables; if not, its one table is meant whatever its name.
+    pub many_tables: bool,
+    /// Rows can be selected by a condition in the engine's own language ([`Scan::condition`]).
+    pub conditions: bool,
     /// Rows can lack a column, which is not the same as NULL (NDJSON).
     pub absent_values: bool,
 }
@@ -92,14 +112,18 @@ pub trait Part: Send {
 }
 
 /// What is read of a table, and what its values are turned into.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Scan {
+    /// The table.
+    pub table: TableName,
     /// The compared columns, those of the key first.
     pub columns: Vec<ScanColumn>,
     /// How many of them are the key.
     pub key_columns: usize,
     /// If set, only rows whose key hash lies in these cells are handed on.
     pub cells: Option<Arc<CellSet>>,
+    /// If set, only rows that meet this condition, in the engine's own language, are read at all.
+    pub condition: Option<String>,
 }
 
 /// One column of a scan.
@@ -115,11 +139,35 @@ pub struct ScanColumn {
     pub tells_absent: bool,
 }
 
-/// Opens a location: the only place where engines are told apart.
+/// How a side is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// How files are read.
+    pub files: files::FileOptions,
+    /// Connections to a server: how many parts can be read at the same time.
+    pub connections: usize,
+    /// How long a server may take to answer a connection.
+    pub connect_timeout: Duration,
+    /// How long a server may take over one statement; `None`: as long as it takes.
+    pub statement_timeout: Option<Duration>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        OpenOptions {
+            files: files::FileOptions::default(),
+            connections: 2,
+            connect_timeout: Duration::from_secs(10),
+            statement_timeout: None,
+        }
+    }
+}
+
+/// Opens a location, without the table that it may name after `#`: the only place where engines are told apart.
 ///
 /// # Errors
 ///
 /// If there is nothing at the location, or nothing that any engine reads.
-pub fn open(location: &str, options: &files::FileOptions) -> Result<Box<dyn Session>> {
-    files::FileSession::open(location, options).map(|session| Box::new(session) as Box<dyn Session>)
+pub fn open(location: &str, options: &OpenOptions) -> Result<Box<dyn Session>> {
+    files::FileSession::open(location, &options.files).map(|session| Box::new(session) as Box<dyn Session>)
 }

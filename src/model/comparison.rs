@@ -42,6 +42,8 @@ pub struct Pairing {
     pub key_columns: usize,
     /// Whether the user asked for no key.
     pub no_key: bool,
+    /// Conditions, in each side's own language, that a row must meet to be audited at all.
+    pub conditions: Sides<Option<String>>,
     /// Columns that are left out.
     pub not_compared: Vec<NotCompared>,
     /// What else the reader of a verdict must know, such as names that match only without regard to case.

@@ -40,6 +40,8 @@ pub enum Kind {
     Struct(Vec<(String, Kind)>),
     /// Keys and values, ordered by key.
     Map(Box<Kind>, Box<Kind>),
+    /// Each value as what it is: numbers as numbers, text as text, bytes as bytes.
+    Held,
 }
 
 impl fmt::Display for Kind {
@@ -58,6 +60,7 @@ impl fmt::Display for Kind {
             Kind::Interval => "interval",
             Kind::Uuid => "uuid",
             Kind::Json => "json",
+            Kind::Held => "value as held",
             Kind::List(item) => return write!(f, "list<{item}>"),
             Kind::Struct(fields) => {
                 f.write_str("struct<")?;

@@ -14,7 +14,7 @@ use super::temporal::{self, Moment};
 #[inline]
 pub fn push_text_as(out: &mut Vec<u8>, kind: &Kind, text: &str) {
     match kind {
-        Kind::Text => push_bytes(out, Tag::Text, text.as_bytes()),
+        Kind::Text | Kind::Held => push_bytes(out, Tag::Text, text.as_bytes()),
         Kind::PaddedText => push_bytes(out, Tag::Text, text.trim_end_matches(' ').as_bytes()),
         _ => {
             let start = out.len();
@@ -28,7 +28,7 @@ pub fn push_text_as(out: &mut Vec<u8>, kind: &Kind, text: &str) {
 
 fn push_parsed(out: &mut Vec<u8>, kind: &Kind, text: &str) -> bool {
     match kind {
-        Kind::Text | Kind::PaddedText | Kind::Bytes | Kind::Interval => return false,
+        Kind::Text | Kind::PaddedText | Kind::Held | Kind::Bytes | Kind::Interval => return false,
         Kind::Number => return canonical::push_with(out, Tag::Number, |out| number::push_text(out, text)),
         Kind::Json => return json::push_document(out, text),
         Kind::List(_) | Kind::Struct(_) | Kind::Map(..) => {

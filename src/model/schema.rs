@@ -69,6 +69,22 @@ pub enum Type {
     Untyped,
     /// Values that each have a type of their own, such as the members of NDJSON objects.
     Dynamic,
+    /// A bit string of fixed length, read as an unsigned number; one of a single bit is a [`Type::Boolean`].
+    Bits {
+        /// Length: 2 to 64.
+        len: u8,
+    },
+    /// A type that only one engine has, read as that engine's own text: two columns of it compare, and nothing else.
+    Native {
+        /// The engine: `PostgreSQL`, `MySQL`.
+        engine: &'static str,
+        /// The type, as the engine names it: `tsvector`.
+        name: String,
+    },
+    /// Values that each have a type of their own, whatever the column declares (SQLite).
+    Held(Box<Type>),
+    /// A column that the user may not read.
+    Forbidden,
     /// A type with no canonical form: it is listed as not compared.
     Other,
 }
@@ -84,11 +100,35 @@ pub struct Column {
     pub native: String,
 }
 
+/// The name of a table, as the side spells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableName {
+    /// The schema, where the side has schemas within what a location names.
+    pub schema: Option<String>,
+    /// The name within it.
+    pub name: String,
+}
+
+impl From<&str> for TableName {
+    /// A table without a schema.
+    fn from(name: &str) -> Self {
+        TableName { schema: None, name: name.to_string() }
+    }
+}
+
+impl fmt::Display for TableName {
+    /// `public.orders`: what the report calls the table and names its files after.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.schema.as_ref().map_or(Ok(()), |schema| write!(f, "{schema}."))?;
+        f.write_str(&self.name)
+    }
+}
+
 /// A table of a side, or a set of files that make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// The name, as the report names its files after it.
-    pub name: String,
+    /// The name.
+    pub name: TableName,
     /// The columns in the order in which the side has them.
     pub columns: Vec<Column>,
     /// Unique keys, the primary key first, by column name.
@@ -130,6 +170,10 @@ impl fmt::Display for Type {
             Type::Map(key, value) => write!(f, "map<{key}, {value}>"),
             Type::Untyped => f.write_str("untyped text"),
             Type::Dynamic => f.write_str("typed by value"),
+            Type::Bits { len } => write!(f, "bit({len})"),
+            Type::Native { engine, name } => write!(f, "{engine}'s {name}"),
+            Type::Held(declared) => write!(f, "{declared} by declaration"),
+            Type::Forbidden => f.write_str("a column that the user may not read"),
             Type::Other => f.write_str("a type without a canonical form"),
         }
     }

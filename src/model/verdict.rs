@@ -68,6 +68,9 @@ pub struct SideSummary {
     pub engine: String,
     /// The position of the snapshot that was read, where the side has one.
     pub position: Option<String>,
+    /// What the reader must know of how it was read.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// What was found in one table.

@@ -8,12 +8,22 @@ use super::terminal::{TerminalOptions, new_table, not_compared};
 use super::words::{count, escape, plural};
 use crate::model::outline::Outline;
 
-/// Prints a plan for people.
+/// Prints a plan for people, table by table.
 ///
 /// # Errors
 ///
 /// If `out` cannot be written to.
-pub fn print(out: &mut impl Write, outline: &Outline, options: TerminalOptions) -> io::Result<()> {
+pub fn print(out: &mut impl Write, outlines: &[Outline], options: TerminalOptions) -> io::Result<()> {
+    for (place, outline) in outlines.iter().enumerate() {
+        if place > 0 {
+            writeln!(out)?;
+        }
+        table(out, outline, options)?;
+    }
+    Ok(())
+}
+
+fn table(out: &mut impl Write, outline: &Outline, options: TerminalOptions) -> io::Result<()> {
     let sides = [
         ("source", &outline.tables.source, &outline.engines.source, outline.rows.source),
         ("target", &outline.tables.target, &outline.engines.target, outline.rows.target),

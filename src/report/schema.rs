@@ -152,6 +152,8 @@ fn data_type(ty: &Type) -> DataType {
         _ => TimeUnit::Nanosecond,
     };
     match ty {
+        Type::Held(declared) => data_type(declared),
+        Type::Bits { .. } => DataType::UInt64,
         Type::Boolean => DataType::Boolean,
         Type::Integer { bits, signed } => match (bits, signed) {
             (8, true) => DataType::Int8,
@@ -196,6 +198,8 @@ fn data_type(ty: &Type) -> DataType {
         | Type::Json
         | Type::Untyped
         | Type::Dynamic
+        | Type::Native { .. }
+        | Type::Forbidden
         | Type::Other => DataType::Utf8,
     }
 }

@@ -93,9 +93,12 @@ pub(super) fn overview(out: &mut impl Write, summary: &Summary, options: Termina
         (Verdict::Incomplete, _) => format!("not everything was compared; {} in the rest{of}", plural(keys, "difference")),
     };
     writeln!(out, "{}: {found}", paint(summary.verdict.name(), verdict_color(summary.verdict), options))?;
-    for (side, SideSummary { location, engine, position }) in [("source", &summary.source), ("target", &summary.target)] {
+    for (side, SideSummary { location, engine, position, notes }) in [("source", &summary.source), ("target", &summary.target)] {
         let position = position.as_ref().map(|position| format!(" at {}", escape(position))).unwrap_or_default();
         writeln!(out, "  {side}  {}  ({}{position})", escape(location), escape(engine))?;
+        for note in notes {
+            writeln!(out, "          {}: {}", paint("note", Color::Cyan, options), escape(note))?;
+        }
     }
     Ok(())
 }
@@ -103,15 +106,20 @@ pub(super) fn overview(out: &mut impl Write, summary: &Summary, options: Termina
 /// Prints what was found in one table; in one line if there are other tables and nothing is to be said about it.
 pub(super) fn section(out: &mut impl Write, summary: &Summary, table: &TableSummary, options: TerminalOptions) -> io::Result<()> {
     let verdict = paint(table.verdict.name(), verdict_color(table.verdict), options);
-    let name = match table.source == table.target {
-        true => escape(&table.source),
-        false => format!("{} = {}", escape(&table.source), escape(&table.target)),
+    let name = match (table.source.as_str(), table.target.as_str()) {
+        (source, target) if source == target => escape(source),
+        (one, "") | ("", one) => escape(one),
+        (source, target) => format!("{} = {}", escape(source), escape(target)),
     };
     let declared = table.columns.iter().any(|column| column.declared.is_some());
     let quiet = !declared && table.not_compared.is_empty() && table.notes.is_empty() && table.errors.is_empty();
     if summary.tables.len() > 1 && quiet && table.verdict == Verdict::TiedOut {
         let equal = format!("{}, {}", plural(table.rows.source, "row"), plural(table.columns.len() as u64, "column"));
         return writeln!(out, "\n{}: {verdict}: {equal}", bold(&name, options));
+    }
+    if table.columns.is_empty() {
+        writeln!(out, "\n{}: {verdict}", bold(&name, options))?;
+        return remarks(out, table, options);
     }
     let key = if table.key.is_empty() { "no key".to_string() } else { format!("key {}", escape(&table.key.join(", "))) };
     writeln!(out, "\n{}: {verdict}, {key}, {:.1} s", bold(&name, options), table.seconds)?;
@@ -129,6 +137,11 @@ pub(super) fn section(out: &mut impl Write, summary: &Summary, table: &TableSumm
         writeln!(out, "{} of {} ranges could not be read", count(table.ranges.failed), count(table.ranges.total))?;
     }
     not_compared(out, &table.not_compared, options)?;
+    remarks(out, table, options)
+}
+
+/// Prints what else there is to say about a table.
+fn remarks(out: &mut impl Write, table: &TableSummary, options: TerminalOptions) -> io::Result<()> {
     for note in &table.notes {
         writeln!(out, "{}: {}", paint("note", Color::Cyan, options), escape(note))?;
     }

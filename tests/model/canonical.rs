@@ -21,13 +21,13 @@ use super::value::{Num, V};
 
 /// What the rows of a session are in canonical bytes, as values of the first comparison with the other session.
 fn encoded(sessions: &Sides<Box<dyn Session>>) -> [Vec<Vec<u8>>; 2] {
-    let tables = sessions.as_ref().map(|session| session.describe().unwrap());
+    let tables = sessions.as_ref().map(|session| session.tables().unwrap().remove(0));
     let pairing = pair(&tables, &Choices { key: KeyChoice::None, ..Choices::default() }).unwrap();
     assert!(pairing.is_complete(), "{:?}", pairing.not_compared);
     let kind = pairing.columns[0].kind.clone();
     [Side::Source, Side::Target].map(|side| {
         let column = ScanColumn { index: 0, kind: kind.clone(), raw: false, tells_absent: false };
-        let scan = Scan { columns: vec![column], key_columns: 1, cells: None };
+        let scan = Scan { columns: vec![column], key_columns: 1, ..Scan::default() };
         let mut rows = Vec::new();
         for part in sessions.get(side).parts(&scan).unwrap() {
             let mut keep = |block: &mut tieout::model::row::RowBlock| {

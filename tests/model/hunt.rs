@@ -100,7 +100,7 @@ fn an_interrupt_within_a_large_partition_ends_as_incomplete() {
         memory(vec![("id", ids), ("value", values)])
     };
     let sessions = Sides { source: side("a"), target: side("b") };
-    let tables = sessions.as_ref().map(|session| session.describe().unwrap());
+    let tables = sessions.as_ref().map(|session| session.tables().unwrap().remove(0));
     // Two cells, each far larger than what may be held.
     let limits = Limits { window_bytes: 4096, temp_dir: None, rows_per_cell: 1 << 40, domain: Some(Domain::KeyHash) };
     let pairing = audit::pair(&tables, &keyed("id")).unwrap();

@@ -21,7 +21,7 @@ use super::run::{Silent, Way};
 
 /// Audits the sides into a report in `folder`, and counts what stands in it.
 pub fn report(choices: &Choices, sessions: &Sides<Box<dyn Session>>, way: &Way, expected: &Outcome, folder: &Path) {
-    let tables = sessions.as_ref().map(|session| session.describe().unwrap());
+    let tables = sessions.as_ref().map(|session| session.tables().unwrap().remove(0));
     let pairing = audit::pair(&tables, choices).unwrap();
     let plan = audit::plan(pairing, &tables, sessions, &way.limits, Digester::with_seed(way.seed)).unwrap();
     let mut report = Report::create(folder, false).unwrap();
@@ -30,7 +30,7 @@ pub fn report(choices: &Choices, sessions: &Sides<Box<dyn Session>>, way: &Way, 
     let mut table = audit::audit_table(&plan, sessions, &Watch::new(&interrupted, &Silent), &mut table_report).unwrap();
     let files = table_report.finish().unwrap();
     table.report = files.report.clone();
-    let side = || SideSummary { location: "here".into(), engine: "any".into(), position: None };
+    let side = || SideSummary { location: "here".into(), engine: "any".into(), position: None, notes: Vec::new() };
     let summary = Summary {
         tieout: "0".into(),
         run_id: "run".into(),

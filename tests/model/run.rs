@@ -97,7 +97,7 @@ fn pool(jobs: usize) -> &'static rayon::ThreadPool {
 /// Audits the sides; also gives for each compared column its name on the source.
 pub fn audit(choices: &Choices, sessions: &Sides<Box<dyn Session>>, way: &Way) -> Result<(TableSummary, Kept, Vec<String>)> {
     pool(way.jobs).install(|| {
-        let tables: Sides<Table> = sessions.as_ref().try_map(|_, session| session.describe())?;
+        let tables: Sides<Table> = sessions.as_ref().try_map(|_, session| session.tables().map(|mut tables| tables.remove(0)))?;
         let pairing = audit::pair(&tables, choices)?;
         let names = pairing.columns.iter().map(|comparison| comparison.columns.source.name.clone()).collect();
         let plan = audit::plan(pairing, &tables, sessions, &way.limits, Digester::with_seed(way.seed))?;

@@ -259,7 +259,7 @@ mod tests {
 
     fn scan(kinds: &[Kind]) -> Scan {
         let column = |(index, kind): (usize, &Kind)| ScanColumn { index, kind: kind.clone(), raw: false, tells_absent: false };
-        Scan { columns: kinds.iter().enumerate().map(column).collect(), key_columns: 1, cells: None }
+        Scan { columns: kinds.iter().enumerate().map(column).collect(), key_columns: 1, ..Scan::default() }
     }
 
     fn texts(width: usize) -> Scan {
@@ -329,7 +329,7 @@ mod tests {
         let table = plain("a,b,id\nx,\" 1.50\",7\n,\"\"\"\",8\n");
         let column = |index, kind, raw| ScanColumn { index, kind, raw, tells_absent: false };
         let columns = vec![column(2, Kind::Number, false), column(1, Kind::Number, true), column(0, Kind::Uuid, true)];
-        let mut scan = Scan { columns, key_columns: 1, cells: None };
+        let mut scan = Scan { columns, key_columns: 1, ..Scan::default() };
         assert_eq!(rows(&table, &scan).unwrap(), ["7, 1.50,x| 1.50,x", "8,\",~|\",~"]);
         scan.cells = Some(Arc::new(CellSet::new(Cells::of_bits(4), |_| false)));
         assert_eq!(rows(&table, &scan).unwrap(), [""; 0]);

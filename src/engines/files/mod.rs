@@ -87,17 +87,17 @@ impl Session for FileSession {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { absent_values: self.encoding == Encoding::Ndjson }
+        Capabilities { many_tables: false, absent_values: self.encoding == Encoding::Ndjson, conditions: false }
     }
 
-    fn describe(&self) -> Result<Table> {
-        Ok(Table {
-            name: self.name.clone(),
+    fn tables(&self) -> Result<Vec<Table>> {
+        Ok(vec![Table {
+            name: self.name.as_str().into(),
             columns: self.format.columns().to_vec(),
             keys: Vec::new(),
             rows: self.format.rows(),
             bytes: self.format.bytes().or(Some(self.size_bytes)),
-        })
+        }])
     }
 
     fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>> {

@@ -206,7 +206,7 @@ mod tests {
     }
 
     fn rows(table: &NdjsonTable, columns: Vec<ScanColumn>) -> Vec<String> {
-        let scan = Scan { columns, key_columns: 1, cells: None };
+        let scan = Scan { columns, key_columns: 1, ..Scan::default() };
         let mut rows = Vec::new();
         for part in table.parts(&scan).unwrap() {
             let render_row =
@@ -293,7 +293,7 @@ mod tests {
         table.columns.pop();
         table.names = Names::default();
         table.names.add("id");
-        let scan = Scan { columns: vec![column(0, Kind::Number)], key_columns: 1, cells: None };
+        let scan = Scan { columns: vec![column(0, Kind::Number)], key_columns: 1, ..Scan::default() };
         let part = table.parts(&scan).unwrap().next().unwrap().unwrap();
         assert!(
             part.read(&mut |_| Ok(())).unwrap_err().to_string().contains("line 1: changed during the audit: found the member 'x'")
@@ -308,7 +308,7 @@ mod tests {
         let gzip = encoder.finish().unwrap();
         let (table, _folder) = open(&[("a.jsonl.gz", &gzip)], 1000).unwrap();
         assert_eq!(table.rows(), Some(20_000));
-        let scan = Scan { columns: vec![column(0, Kind::Number)], key_columns: 1, cells: None };
+        let scan = Scan { columns: vec![column(0, Kind::Number)], key_columns: 1, ..Scan::default() };
         assert!(table.seems_ordered(&scan, 0).unwrap());
         let message = open(&[("a.jsonl.gz", &gzip[..gzip.len() / 2])], 1000).err().unwrap().to_string();
         assert!(message.contains("a.jsonl.gz: cannot be read to its end"), "{message}");
@@ -319,7 +319,7 @@ mod tests {
         let lines = |ids: &mut dyn Iterator<Item = u32>| {
             ids.map(|i| format!("{{\"id\":{i},\"x\":\"{}\"}}\n", "x".repeat(50))).collect::<String>()
         };
-        let scan = Scan { columns: vec![column(0, Kind::Number)], key_columns: 1, cells: None };
+        let scan = Scan { columns: vec![column(0, Kind::Number)], key_columns: 1, ..Scan::default() };
         let (table, _folder) = one(&lines(&mut (0..30_000)));
         assert!(table.seems_ordered(&scan, 0).unwrap());
         let (table, _folder) = one(&lines(&mut (0..20_000).chain(0..20_000)));

@@ -237,7 +237,7 @@ fn bounds(file: &ParquetFile, scan: &Scan) -> Result<Option<Vec<Option<Bounds>>>
 const BEHIND_ALL: [u8; 2] = [crate::model::canonical::Tag::Unparsed as u8, 0];
 
 fn key_bytes(values: &ArrayRef, key: &ScanColumn) -> Result<Vec<Vec<u8>>> {
-    let scan = Scan { columns: vec![ScanColumn { index: 0, raw: false, ..key.clone() }], key_columns: 1, cells: None };
+    let scan = Scan { columns: vec![ScanColumn { index: 0, raw: false, ..key.clone() }], key_columns: 1, ..Scan::default() };
     let schema = Schema::new(vec![Field::new("key", values.data_type().clone(), true)]);
     let batch =
         RecordBatch::try_new(Arc::new(schema), vec![Arc::clone(values)]).map_err(|error| Error::caused("read bounds", error))?;

@@ -95,7 +95,7 @@ pub(super) fn seems_ordered<T: TextTable>(table: &T, scan: &Scan) -> Result<bool
     let keys = Scan {
         columns: scan.columns[..scan.key_columns].iter().cloned().map(|column| ScanColumn { raw: false, ..column }).collect(),
         key_columns: scan.key_columns,
-        cells: None,
+        ..Scan::default()
     };
     let step = (table.files().iter().map(DataFile::len).sum::<u64>() / PROBES).max(PROBE_BYTES as u64);
     let mut last = Vec::new();
