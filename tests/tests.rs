@@ -7,6 +7,7 @@ mod interrupts; // signals and closed pipes
 mod keys; // NULL keys, duplicates, order, gaps; tables and columns
 mod model; // random tables and edits against a naive comparison; canonical bytes against a slow one
 mod reports; // the report, read by DuckDB and pyarrow
+mod sqlite; // SQLite: what it holds, how it is read, who writes meanwhile
 mod support; // a folder, the program, files in every format, Python
 mod text_files; // CSV and NDJSON: quoting, NULL, encodings, types read from text
 mod type_cases; // every trap of types and values, with its strict verdict

@@ -9,6 +9,7 @@ pub mod arrow;
 pub mod files;
 pub mod memory;
 pub mod rows;
+pub mod sqlite;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,5 +170,8 @@ impl Default for OpenOptions {
 ///
 /// If there is nothing at the location, or nothing that any engine reads.
 pub fn open(location: &str, options: &OpenOptions) -> Result<Box<dyn Session>> {
+    if location.starts_with(sqlite::SCHEME) || sqlite::is_database(location) {
+        return sqlite::SqliteSession::open(location, options).map(|session| Box::new(session) as Box<dyn Session>);
+    }
     files::FileSession::open(location, &options.files).map(|session| Box::new(session) as Box<dyn Session>)
 }
