@@ -12,4 +12,6 @@ mod reports; // the report, read by DuckDB and pyarrow
 mod support; // a folder, the program, files in every format, Python
 mod text_files; // CSV and NDJSON: quoting, NULL, encodings, types read from text
 mod type_cases; // every trap of types and values, with its strict verdict
+mod type_pairs; // the same for what databases can express, on servers with hostile defaults
 mod walls; // the layout of the house
+mod whole; // whole databases: many tables, names, privileges, secrets
