@@ -254,3 +254,17 @@ fn a_password_appears_nowhere() {
         drop_reader(&database);
     }
 }
+
+#[test]
+fn a_password_is_not_in_the_list_of_processes() {
+    // A server that accepts and never answers keeps the program waiting while we look.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let location = format!("postgres://app:s3cret@{}/shop#orders", silent.local_addr().unwrap());
+    let dir = Dir::new();
+    let mut waiting = dir.command().args(["diff", &location, &location, "--connect-timeout", "5s"]).spawn().unwrap();
+    let (_connection, _) = silent.accept().unwrap();
+    let title = fs::read_to_string(format!("/proc/{}/cmdline", waiting.id())).unwrap();
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
+    assert!(title.contains("postgres://app@127.0.0.1") && !title.contains("s3cret"), "{title}");
+}
