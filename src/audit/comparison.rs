@@ -135,7 +135,6 @@ fn declaration(source: &Type, target: &Type) -> Option<String> {
     use Type::*;
     let pair = |one: fn(&Type) -> bool, other: fn(&Type) -> bool| (one(source) && other(target)) || (one(target) && other(source));
     let number = |ty: &Type| matches!(ty, Integer { .. } | Decimal { .. } | Number);
-    let bits: fn(&Type) -> bool = |ty| matches!(ty, Bits { .. });
     let typed = |ty: &Type| !matches!(ty, Untyped | Dynamic | Text | Null);
     match (source, target) {
         (Held(_), Held(_)) => return None,
@@ -170,7 +169,7 @@ fn declaration(source: &Type, target: &Type) -> Option<String> {
         "json values as their text"
     } else if matches!(source, Native { .. }) {
         "the engine's own text"
-    } else if source != target && pair(bits, |ty| matches!(ty, Bits { .. } | Boolean | Integer { .. } | Decimal { .. } | Number)) {
+    } else if source != target && [source, target].iter().any(|ty| matches!(ty, Bits { .. })) {
         "bits as an unsigned number"
     } else {
         return nested_declaration(source, target);

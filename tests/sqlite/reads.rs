@@ -91,11 +91,11 @@ fn tables_stored_by_their_key_are_cut_by_it_whatever_it_is() {
         let mut rows = parts(&session, &scan).concat();
         rows.sort_unstable();
         rows.dedup();
-        assert_eq!(rows.len() as u64, count(&dir, "a.db", table), "{table}");
+        assert_eq!(rows.len() as i64, count(&dir, "a.db", table), "{table}");
     }
 }
 
-fn count(dir: &Dir, name: &str, table: &str) -> u64 {
+fn count(dir: &Dir, name: &str, table: &str) -> i64 {
     let connection = Connection::open(dir.path(name)).unwrap();
     connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
 }
@@ -123,7 +123,8 @@ fn all_connections_see_one_state_while_somebody_commits_without_pause() {
     let writer = database(&dir, "a.db", sql);
     let stop = AtomicBool::new(false);
     std::thread::scope(|threads| {
-        threads.spawn(|| {
+        let stop = &stop;
+        threads.spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 writer.execute_batch("UPDATE t SET v = v + 1 WHERE id % 50 = 0; UPDATE t SET w = w WHERE id = 7").unwrap();
             }
