@@ -40,10 +40,10 @@ impl Audit {
                 return Err(Error::new("found a table in the location, expected a whole database").at("--exclude").on(side));
             }
         }
-        let (source, target) = rayon::join(|| open_side(options, Side::Source), || open_side(options, Side::Target));
-        let ((source, source_offer), (target, target_offer)) = (source?, target?);
-        let sessions = Sides { source, target };
-        let matched = audit::match_tables(Sides { source: source_offer, target: target_offer }, &options.selection)?;
+        let sessions = open_sides(options)?;
+        let offers =
+            sessions.as_ref().try_map(|side, session| offer(options, side, session.as_ref()).map_err(|error| error.on(side)))?;
+        let matched = audit::match_tables(offers, &options.selection)?;
         let Matched { pairs, alone, whole } = matched;
         let mut choices = options.choices.clone();
         if whole && choices.key == KeyChoice::Declared {
@@ -143,20 +143,28 @@ impl Audit {
     }
 }
 
-/// Opens a side and lists its tables.
-fn open_side(options: &AuditOptions, side: Side) -> Result<(Box<dyn Session>, Offer)> {
-    let opened = || -> Result<(Box<dyn Session>, Offer)> {
-        let session = engines::open(options.locations.get(side).expose(), options.open.get(side))?;
-        let capabilities = session.capabilities();
-        if options.choices.conditions.get(side).is_some() && !capabilities.conditions {
-            return Err(Error::new("files cannot be read by a condition")
-                .at("--where")
-                .hint("filter the other side alone with --source-where or --target-where"));
-        }
-        let offer = Offer { tables: session.tables()?, single: !capabilities.many_tables };
-        Ok((session, offer))
-    };
-    opened().map_err(|error| error.on(side))
+/// Opens both sides: at the same time, or, if they are at one location, so that both see one snapshot.
+fn open_sides(options: &AuditOptions) -> Result<Sides<Box<dyn Session>>> {
+    let open =
+        |side: Side| engines::open(options.locations.get(side).expose(), options.open.get(side)).map_err(|error| error.on(side));
+    if options.locations.source.expose() == options.locations.target.expose() {
+        let source = open(Side::Source)?;
+        let target = source.again().map_or_else(|| open(Side::Target), Ok)?;
+        return Ok(Sides { source, target });
+    }
+    let (source, target) = rayon::join(|| open(Side::Source), || open(Side::Target));
+    Ok(Sides { source: source?, target: target? })
+}
+
+/// Lists the tables of a side.
+fn offer(options: &AuditOptions, side: Side, session: &dyn Session) -> Result<Offer> {
+    let capabilities = session.capabilities();
+    if options.choices.conditions.get(side).is_some() && !capabilities.conditions {
+        return Err(Error::new("files cannot be read by a condition")
+            .at("--where")
+            .hint("filter the other side alone with --source-where or --target-where"));
+    }
+    Ok(Offer { tables: session.tables()?, single: !capabilities.many_tables })
 }
 
 impl Observer for Progress {

@@ -97,6 +97,16 @@ impl Database {
         Database { engine, name, location, client: RefCell::new(client), _folder: None }
     }
 
+    /// Another connection to a database that somebody else drops.
+    pub fn join(engine: Engine, location: &str) -> Database {
+        let client = match engine {
+            Engine::Sqlite => Client::Sqlite(rusqlite::Connection::open(location.trim_start_matches("sqlite:")).unwrap()),
+            _ if engine.is_postgres() => Client::Postgres(Box::new(postgres::Client::connect(location, postgres::NoTls).unwrap())),
+            _ => Client::Mysql(Box::new(mysql::Conn::new(mysql::Opts::from_url(location).unwrap()).unwrap())),
+        };
+        Database { engine, name: String::new(), location: location.to_string(), client: RefCell::new(client), _folder: None }
+    }
+
     /// Runs one statement.
     #[track_caller]
     pub fn run(&self, sql: &str) {
@@ -124,6 +134,9 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
+        if self.name.is_empty() {
+            return;
+        }
         match &mut *self.client.borrow_mut() {
             Client::Mysql(client) => drop(client.query_drop(format!("drop database {}", self.name))),
             Client::Postgres(_) => {

@@ -6,6 +6,7 @@ mod faults; // files and engines that fail: never a verdict of equal
 mod formats; // every file format against every other
 mod interrupts; // signals and closed pipes
 mod keys; // NULL keys, duplicates, order, gaps; tables and columns
+mod live; // sides that others write to, standbys, sides that cannot be opened
 mod model; // random tables and edits against a naive comparison; canonical bytes against a slow one
 mod pairs; // every pair of engines by every category of types
 mod reports; // the report, read by DuckDB and pyarrow
