@@ -1,6 +1,7 @@
 //! All tests of the program and of the library's interface: one binary, one module for each concern.
 
 mod cli; // exit codes, messages, what is written where
+mod conformance; // one suite for every engine
 mod databases; // databases of a test's own, on throwaway servers or in a file
 mod faults; // files and engines that fail: never a verdict of equal
 mod formats; // every file format against every other

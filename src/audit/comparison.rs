@@ -290,7 +290,8 @@ mod tests {
     #[test]
     fn values_that_have_their_own_types_are_exact_among_themselves_and_guided_by_what_is_declared() {
         let held = |ty: Type| Type::Held(Box::new(ty));
-        let choice = |one: &Type, other: &Type| choose(one, other).map(|choice| (choice.kind, choice.declared.is_none(), choice.raw.source));
+        let choice =
+            |one: &Type, other: &Type| choose(one, other).map(|choice| (choice.kind, choice.declared.is_none(), choice.raw.source));
         for (one, other, kind, exact, raw) in [
             (held(Type::Boolean), held(Type::Text), Kind::Held, true, true),
             (held(Type::Text), held(INT), Kind::Held, true, false),

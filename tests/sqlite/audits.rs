@@ -15,7 +15,7 @@ const SHOP: &str = "
     INSERT INTO lines VALUES (1, 1, 'x'), (1, 2, 'y'), (2, 1, 'x');
     CREATE TABLE log (line);
     INSERT INTO log VALUES ('a'), ('a'), (1), (2.5), (NULL);
-    CREATE TABLE nothing (id INTEGER PRIMARY KEY);
+    CREATE TABLE vacant (id INTEGER PRIMARY KEY);
     CREATE VIEW open AS SELECT id, customer FROM orders WHERE paid = 0;";
 
 /// Two databases of the same tables, the second changed by `change`.
@@ -41,9 +41,9 @@ fn whole_databases_tie_out_or_say_where_not() {
         ("DELETE FROM orders WHERE id = 2; UPDATE lines SET line = 7 WHERE order_id = 2", "lines"),
         ("INSERT INTO log VALUES ('a')", "log"),
         ("UPDATE log SET line = '1' WHERE line = 1", "log"),
-        ("INSERT INTO nothing VALUES (1)", "nothing"),
+        ("INSERT INTO vacant VALUES (1)", "vacant"),
         ("UPDATE orders SET paid = 0 WHERE id = 1", "open"),
-        ("DROP TABLE nothing", "nothing"),
+        ("DROP TABLE vacant", "vacant"),
         ("CREATE TABLE another (id INTEGER PRIMARY KEY)", "another"),
     ] {
         let run = shops(change).diff("sqlite:a.db sqlite:b.db");
@@ -83,7 +83,11 @@ fn f05_values_have_the_type_they_hold() {
         database(&dir, "b.db", &sql(other));
         for line in ["sqlite:a.db sqlite:b.db", "sqlite:b.db sqlite:a.db"] {
             let run = dir.diff(line);
-            if equal { run.tied_out() } else { run.drift([0, 0, 1, 0]) };
+            if equal {
+                run.tied_out()
+            } else {
+                run.drift([0, 0, 1, 0])
+            };
             assert_eq!(run.column("v")["exact"], true);
         }
         std::fs::remove_file(dir.path("a.db")).unwrap();
@@ -101,10 +105,7 @@ fn f05_a_file_of_typed_columns_is_held_against_what_is_declared() {
             ("customer", array(StringArray::from(vec!["Ada", "Bob ", ""]))),
             ("total", array(Decimal128Array::from(vec![1050, 300, -1]).with_precision_and_scale(10, 2).unwrap())),
             ("paid", array(BooleanArray::from(vec![Some(flag), Some(false), None]))),
-            (
-                "at",
-                array(TimestampMicrosecondArray::from(vec![Some(1_704_103_200_000_000), Some(1_704_189_600_123_000), None])),
-            ),
+            ("at", array(TimestampMicrosecondArray::from(vec![Some(1_704_103_200_000_000), Some(1_704_189_600_123_000), None]))),
             ("day", array(Date32Array::from(vec![Some(19_723), None, Some(-1)]))),
             ("photo", array(BinaryArray::from(vec![Some(b"\x00\xff".as_slice()), None, Some(b"")]))),
             ("uid", array(StringArray::from(vec![Some("550E8400-e29b-41d4-a716-446655440000"), None, None]))),
@@ -150,7 +151,7 @@ fn values_that_are_not_what_is_declared_equal_nothing_of_it() {
     dir.table("t.parquet", &typed);
     let run = dir.diff("sqlite:a.db#t t.parquet");
     run.drift([0, 0, 2, 0]);
-    ["n", "b", "d", "s"].map(|name| assert_eq!(run.column(name)["changed"], 2, "{name}"));
+    ["n", "b", "d", "s"].iter().for_each(|name| assert_eq!(run.column(name)["changed"], 2, "{name}"));
 }
 
 #[test]
@@ -191,7 +192,9 @@ fn nullable_primary_keys_are_keys() {
 #[test]
 fn a_condition_selects_and_a_wrong_one_is_refused() {
     let dir = shops("UPDATE orders SET customer = 'Eve' WHERE id = 1");
-    let words = |condition: &'static str| ["diff", "sqlite:a.db#orders", "sqlite:b.db#orders", "--where", condition, "--out", "r", "--force"];
+    let words = |condition: &'static str| {
+        ["diff", "sqlite:a.db#orders", "sqlite:b.db#orders", "--where", condition, "--out", "r", "--force"]
+    };
     for condition in ["id > 1", "id > 1 -- not the first", "id = 2 OR id = 3"] {
         let run = dir.run_words(&words(condition));
         assert_eq!(run.code, 0, "{condition}: {run:#?}");

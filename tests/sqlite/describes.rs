@@ -40,7 +40,8 @@ fn everything_a_database_has_is_described_but_what_it_keeps_for_itself() {
     ] {
         assert_eq!(table(name).keys, keys, "{name}");
     }
-    let columns: Vec<(&str, &str)> = table("orders").columns.iter().map(|column| (column.name.as_str(), column.native.as_str())).collect();
+    let columns: Vec<(&str, &str)> =
+        table("orders").columns.iter().map(|column| (column.name.as_str(), column.native.as_str())).collect();
     assert_eq!(
         columns,
         [("id", "INTEGER"), ("code", "TEXT"), ("note", "TEXT"), ("total", "DECIMAL(10,2)"), ("net", ""), ("gross", "REAL")]
@@ -62,8 +63,27 @@ fn everything_a_database_has_is_described_but_what_it_keeps_for_itself() {
 fn names_are_what_they_are() {
     let dir = Dir::new();
     let names = [
-        "\"; drop table x; --", "two words", "o'clock", "`tick`", "a.b", "semi;colon", "100%", "?", "$1", ":x", "@y", "1st", "Привет", "order",
-        "select", "MixedCase", "😀", "trailing ", "[x]", "rowid", "new\nline",
+        "\"; drop table x; --",
+        "two words",
+        "o'clock",
+        "`tick`",
+        "a.b",
+        "semi;colon",
+        "100%",
+        "?",
+        "$1",
+        ":x",
+        "@y",
+        "1st",
+        "Привет",
+        "order",
+        "select",
+        "MixedCase",
+        "😀",
+        "trailing ",
+        "[x]",
+        "rowid",
+        "new\nline",
     ];
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     for file in ["a.db", "b.db"] {
@@ -71,7 +91,9 @@ fn names_are_what_they_are() {
         for name in names {
             let columns: Vec<String> = names.iter().map(|name| quoted(name)).collect();
             let name = quoted(name);
-            writer.execute_batch(&format!("CREATE TABLE {name} ({} PRIMARY KEY, {})", columns[0], columns[1..].join(", "))).unwrap();
+            writer
+                .execute_batch(&format!("CREATE TABLE {name} ({} PRIMARY KEY, {})", columns[0], columns[1..].join(", ")))
+                .unwrap();
             let values: Vec<String> = (0..columns.len()).map(|i| format!("'v{i}'")).collect();
             writer.execute_batch(&format!("INSERT INTO {name} VALUES ({})", values.join(", "))).unwrap();
         }
@@ -84,7 +106,11 @@ fn names_are_what_they_are() {
 #[test]
 fn columns_that_take_all_names_of_the_rowid_leave_the_table_whole() {
     let dir = Dir::new();
-    database(&dir, "a.db", "CREATE TABLE t (rowid TEXT, _rowid_ TEXT, OID TEXT); INSERT INTO t VALUES ('a', 'b', 'c'), ('d', 'e', 'f')");
+    database(
+        &dir,
+        "a.db",
+        "CREATE TABLE t (rowid TEXT, _rowid_ TEXT, OID TEXT); INSERT INTO t VALUES ('a', 'b', 'c'), ('d', 'e', 'f')",
+    );
     database(&dir, "b.db", "CREATE TABLE t (rowid TEXT PRIMARY KEY, v); INSERT INTO t VALUES ('a', 1), ('d', 2)");
     assert_eq!(parts(&open(&dir, "a.db"), &scan("t", &[0, 1, 2], 1)).concat().len(), 2);
     assert_eq!(parts(&open(&dir, "b.db"), &scan("t", &[0, 1], 1)).concat().len(), 2);
@@ -94,7 +120,8 @@ fn columns_that_take_all_names_of_the_rowid_leave_the_table_whole() {
 fn tables_may_be_as_wide_as_sqlite_lets_them() {
     let dir = Dir::new();
     for file in ["a.db", "b.db"] {
-        let columns: Vec<String> = (0..2000).map(|i| format!("c{i} {}", if i == 0 { "INTEGER PRIMARY KEY" } else { "TEXT" })).collect();
+        let columns: Vec<String> =
+            (0..2000).map(|i| format!("c{i} {}", if i == 0 { "INTEGER PRIMARY KEY" } else { "TEXT" })).collect();
         let writer = database(&dir, file, &format!("CREATE TABLE t ({})", columns.join(", ")));
         let last = if file == "a.db" { "x" } else { "y" };
         writer.execute_batch(&format!("INSERT INTO t (c0, c1999) VALUES (1, '{last}'), (2, 'z')")).unwrap();

@@ -103,7 +103,8 @@ fn count(dir: &Dir, name: &str, table: &str) -> i64 {
 #[test]
 fn what_others_commit_after_opening_is_not_seen() {
     let dir = Dir::new();
-    let writer = database(&dir, "a.db", "PRAGMA journal_mode = wal; CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2)");
+    let writer =
+        database(&dir, "a.db", "PRAGMA journal_mode = wal; CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2)");
     let session = open(&dir, "a.db");
     writer.execute_batch("INSERT INTO t VALUES (3); DELETE FROM t WHERE id = 1; PRAGMA wal_checkpoint").unwrap();
     let scan = scan("t", &[0], 1);

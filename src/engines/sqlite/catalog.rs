@@ -123,9 +123,8 @@ fn describe(connection: &Connection, listed: &Listed, file_bytes: u64) -> rusqli
     let mut primary: Vec<(i64, usize)> = Vec::new();
     let mut required = Vec::new();
     // What is hidden is no data: the columns by which a virtual table is given its arguments.
-    let mut infos = connection.prepare_cached(
-        "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1, 'main') WHERE hidden <> 1 ORDER BY cid",
-    )?;
+    let mut infos = connection
+        .prepare_cached("SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1, 'main') WHERE hidden <> 1 ORDER BY cid")?;
     let mut rows = infos.query([&listed.name])?;
     while let Some(row) = rows.next()? {
         let native: String = row.get(1)?;
@@ -186,9 +185,8 @@ fn unique_indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<
 }
 
 fn index_parts(connection: &Connection, index: &str) -> rusqlite::Result<Vec<IndexPart>> {
-    let mut list = connection.prepare_cached(
-        "SELECT cid, \"desc\", coll = 'BINARY' FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno",
-    )?;
+    let mut list = connection
+        .prepare_cached("SELECT cid, \"desc\", coll = 'BINARY' FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno")?;
     let part = |row: &rusqlite::Row<'_>| {
         // An expression and the rowid have no number that is one of a column.
         let column = usize::try_from(row.get::<_, i64>(0)?).ok();

@@ -16,6 +16,7 @@ mod values;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::catalog::{Catalog, SqliteTable, Storage};
@@ -48,8 +49,8 @@ pub fn is_database(path: &str) -> bool {
 
 /// A database in a file.
 pub struct SqliteSession {
-    snapshot: Snapshot,
-    catalog: Catalog,
+    snapshot: Arc<Snapshot>,
+    catalog: Arc<Catalog>,
     bytes_read: AtomicU64,
 }
 
@@ -76,7 +77,7 @@ impl SqliteSession {
         }
         let snapshot = Snapshot::open(Path::new(path), options)?;
         let catalog = snapshot.with(|connection| Catalog::read(connection, found.len()))?;
-        Ok(SqliteSession { snapshot, catalog, bytes_read: AtomicU64::new(0) })
+        Ok(SqliteSession { snapshot: Arc::new(snapshot), catalog: Arc::new(catalog), bytes_read: AtomicU64::new(0) })
     }
 
     fn table(&self, scan: &Scan) -> Result<&SqliteTable> {
@@ -96,6 +97,11 @@ impl Session for SqliteSession {
 
     fn notes(&self) -> Vec<String> {
         self.catalog.notes.clone()
+    }
+
+    fn again(&self) -> Option<Box<dyn Session>> {
+        let (snapshot, catalog) = (Arc::clone(&self.snapshot), Arc::clone(&self.catalog));
+        Some(Box::new(SqliteSession { snapshot, catalog, bytes_read: AtomicU64::new(0) }))
     }
 
     fn tables(&self) -> Result<Vec<Table>> {

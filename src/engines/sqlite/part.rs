@@ -28,12 +28,7 @@ impl<'a> Reading<'a> {
     /// # Errors
     ///
     /// If the condition of the scan is none.
-    pub(super) fn new(
-        snapshot: &'a Snapshot,
-        scan: &'a Scan,
-        table: &'a SqliteTable,
-        bytes_read: &'a AtomicU64,
-    ) -> Result<Self> {
+    pub(super) fn new(snapshot: &'a Snapshot, scan: &'a Scan, table: &'a SqliteTable, bytes_read: &'a AtomicU64) -> Result<Self> {
         let reading = Reading { snapshot, scan, table, bytes_read };
         if let Some(condition) = &scan.condition {
             snapshot.with(|connection| reading.check(connection, condition)).map_err(|error| reading.at(error))?;

@@ -34,8 +34,7 @@ impl Snapshot {
     /// If the first cannot be opened, or cannot read.
     pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
         let first = connect(path, options.connect_timeout)?;
-        let mut others: Vec<Connection> =
-            (1..options.connections).map_while(|_| connect(path, OTHERS_TIMEOUT).ok()).collect();
+        let mut others: Vec<Connection> = (1..options.connections).map_while(|_| connect(path, OTHERS_TIMEOUT).ok()).collect();
         for attempt in 1..=ATTEMPTS {
             let before: Vec<Option<i64>> = others.iter().map(data_version).collect();
             begin(&first)?;
