@@ -8,6 +8,7 @@ pub mod address;
 pub mod arrow;
 pub mod files;
 pub mod memory;
+pub mod mysql;
 pub mod rows;
 
 use std::sync::Arc;
@@ -169,5 +170,9 @@ impl Default for OpenOptions {
 ///
 /// If there is nothing at the location, or nothing that any engine reads.
 pub fn open(location: &str, options: &OpenOptions) -> Result<Box<dyn Session>> {
+    let scheme = location.split_once("://").map_or("", |(scheme, _)| scheme);
+    if mysql::SCHEMES.contains(&scheme) {
+        return mysql::MysqlSession::open(location, options).map(|session| Box::new(session) as Box<dyn Session>);
+    }
     files::FileSession::open(location, &options.files).map(|session| Box::new(session) as Box<dyn Session>)
 }
