@@ -7,6 +7,7 @@ use tieout::config::cli::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    tieout::config::conceal(&cli);
     let json = tieout::prints_json(&cli);
     match tieout::run(cli) {
         Ok(code) => ExitCode::from(code),

@@ -1,6 +1,7 @@
 //! From what the user said to validated options. Nothing is opened before everything said is known to make sense.
 
 pub mod cli;
+mod conceal;
 mod files;
 mod location;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use glob::Pattern;
 
+pub use conceal::conceal;
 pub use location::Location;
 
 use crate::audit::{Choices, KeyChoice, Limits, Selection};
@@ -63,7 +65,8 @@ pub fn diff_options(args: DiffArgs) -> Result<DiffOptions> {
 /// If a value makes no sense.
 pub fn audit_options(args: AuditArgs) -> Result<AuditOptions> {
     let locations = Sides { source: args.source, target: args.target };
-    let locations = locations.try_map(|side, text| Location::parse(&text).map_err(|error| error.on(side)))?;
+    let locations =
+        locations.try_map(|side, text| Location::parse(&conceal::revealed(side, text)).map_err(|error| error.on(side)))?;
     let names = |names: Vec<String>, flag: &str| -> Result<Vec<String>> {
         let names: Vec<String> = names.into_iter().map(|name| name.trim().to_string()).collect();
         if names.iter().any(String::is_empty) { Err(Error::new("found an empty column name").at(flag)) } else { Ok(names) }

@@ -39,6 +39,12 @@ pub trait Session: Send + Sync {
         Vec::new()
     }
 
+    /// Another session on the same snapshot, for the other side of an audit if that is at the same location; `None`:
+    /// opening the location anew does as well.
+    fn again(&self) -> Option<Box<dyn Session>> {
+        None
+    }
+
     /// Describes all tables that the side has, in the order of their names. The answer is the same each time.
     ///
     /// A table that the user may not read is among them, its columns [`Forbidden`](crate::model::schema::Type).
