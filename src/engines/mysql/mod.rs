@@ -37,6 +37,12 @@ pub const SCHEMES: [&str; 2] = ["mysql", "mariadb"];
 
 /// A database of a server.
 pub struct MysqlSession {
+    shared: Arc<Shared>,
+    bytes_read: AtomicU64,
+}
+
+/// What the sessions on one snapshot have in common.
+struct Shared {
     pool: Pool,
     engine: String,
     position: Option<String>,
@@ -44,7 +50,6 @@ pub struct MysqlSession {
     described: Vec<Described>,
     /// The ranges of tables that were cut already: a table is cut the same way each time.
     ranges: Mutex<HashMap<TableName, Arc<Vec<Range>>>>,
-    bytes_read: AtomicU64,
 }
 
 impl MysqlSession {
@@ -68,17 +73,20 @@ impl MysqlSession {
         let loose = (!loose.is_empty())
             .then(|| format!("read as they are at the moment, for their storage engine has no snapshots: {}", loose.join(", ")));
         let notes = opened.note.into_iter().chain(server.note()).chain(loose).collect();
-        Ok(MysqlSession {
+        let shared = Shared {
             engine: opened.flavour.name,
             pool: Pool::new(server, opened.connections),
             position: opened.position,
             notes,
             described,
             ranges: Mutex::default(),
-            bytes_read: AtomicU64::new(0),
-        })
+        };
+        Ok(MysqlSession { shared: Arc::new(shared), bytes_read: AtomicU64::new(0) })
     }
+}
 
+impl Shared {
+    /// The table of this name.
     fn described(&self, name: &TableName) -> Result<&Described> {
         let found = self.described.iter().find(|described| described.table.name == *name);
         found.ok_or_else(|| Error::new(format!("found no table '{name}'")).at(self.pool.place()))
@@ -101,7 +109,7 @@ impl MysqlSession {
 
 impl Session for MysqlSession {
     fn engine(&self) -> String {
-        self.engine.clone()
+        self.shared.engine.clone()
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -109,26 +117,30 @@ impl Session for MysqlSession {
     }
 
     fn position(&self) -> Option<String> {
-        self.position.clone()
+        self.shared.position.clone()
     }
 
     fn notes(&self) -> Vec<String> {
-        self.notes.clone()
+        self.shared.notes.clone()
+    }
+
+    fn again(&self) -> Option<Box<dyn Session>> {
+        Some(Box::new(MysqlSession { shared: Arc::clone(&self.shared), bytes_read: AtomicU64::new(0) }))
     }
 
     fn tables(&self) -> Result<Vec<Table>> {
-        Ok(self.described.iter().map(|described| described.table.clone()).collect())
+        Ok(self.shared.described.iter().map(|described| described.table.clone()).collect())
     }
 
     fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>> {
-        let described = self.described(&scan.table)?;
-        let projection = Arc::new(Projection::of(described, scan).map_err(|error| error.at(self.pool.place()))?);
-        let ranges = self.ranges(described)?;
+        let described = self.shared.described(&scan.table)?;
+        let projection = Arc::new(Projection::of(described, scan).map_err(|error| error.at(self.shared.pool.place()))?);
+        let ranges = self.shared.ranges(described)?;
         Ok(Box::new((0..ranges.len()).map(move |place| {
             let range = &ranges[place];
             let least_key = least_key(described, scan, &projection, range)?;
             Ok(Box::new(RangePart {
-                pool: &self.pool,
+                pool: &self.shared.pool,
                 scan,
                 statement: scan::statement(described, scan, &projection, range),
                 projection: Arc::clone(&projection),
@@ -140,11 +152,11 @@ impl Session for MysqlSession {
     }
 
     fn seems_ordered(&self, scan: &Scan, held_bytes: u64) -> Result<bool> {
-        let described = self.described(&scan.table)?;
+        let described = self.shared.described(&scan.table)?;
         let small = described.storage.is_some() && described.table.bytes.is_some_and(|bytes| bytes <= held_bytes / 2);
         if small {
             // One part, which the audit puts in order.
-            let ranges = self.ranges(described)?;
+            let ranges = self.shared.ranges(described)?;
             if ranges.len() == 1 {
                 return Ok(true);
             }
