@@ -8,6 +8,7 @@ pub mod address;
 pub mod arrow;
 pub mod files;
 pub mod memory;
+pub mod mysql;
 pub mod rows;
 pub mod sqlite;
 
@@ -176,6 +177,10 @@ impl Default for OpenOptions {
 ///
 /// If there is nothing at the location, or nothing that any engine reads.
 pub fn open(location: &str, options: &OpenOptions) -> Result<Box<dyn Session>> {
+    let scheme = location.split_once("://").map_or("", |(scheme, _)| scheme);
+    if mysql::SCHEMES.contains(&scheme) {
+        return mysql::MysqlSession::open(location, options).map(|session| Box::new(session) as Box<dyn Session>);
+    }
     if location.starts_with(sqlite::SCHEME) || sqlite::is_database(location) {
         return sqlite::SqliteSession::open(location, options).map(|session| Box::new(session) as Box<dyn Session>);
     }

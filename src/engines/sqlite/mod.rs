@@ -36,6 +36,10 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// Whether the file at `path` is a SQLite database, by how it begins.
 pub fn is_database(path: &str) -> bool {
+    // A pipe would lose what is read of it here.
+    if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
+        return false;
+    }
     let Ok(mut file) = fs::File::open(path) else { return false };
     let mut start = [0; MAGIC.len()];
     let found = file.read_exact(&mut start).is_ok() && start == MAGIC;

@@ -1,0 +1,182 @@
+//! One snapshot for all connections of a session.
+//!
+//! A server that has no way to share a snapshot opens one for each connection; all of them see the same rows if
+//! nothing was committed while they were opened. MariaDB tells the place in the binary log at which each snapshot
+//! was taken. MySQL only tells how far it has come, and tells it a moment after a transaction has become visible: so
+//! its position is read before the snapshots are opened, after, and once more a little later.
+//!
+//! Where no position can be had, or the server never holds still, one connection reads alone: it is consistent by
+//! itself.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use mysql::prelude::Queryable;
+use mysql::{Conn, Row};
+
+use super::connect::Server;
+use super::failure::failure;
+use super::settings::{Flavour, pin};
+use crate::error::{Error, Result};
+
+/// How often opening the snapshots is tried.
+const TRIES_MAX: usize = 30;
+/// How long a transaction may take from being visible to being in the position.
+const SETTLING: Duration = Duration::from_millis(20);
+
+/// The connections of a session.
+pub(super) struct Opened {
+    pub(super) flavour: Flavour,
+    pub(super) connections: Vec<Conn>,
+    /// Where in the server's history they are.
+    pub(super) position: Option<String>,
+    /// What is not as good as was asked for.
+    pub(super) note: Option<String>,
+}
+
+/// Opens all connections of a session in one snapshot.
+///
+/// # Errors
+///
+/// If the server cannot be reached, or a connection cannot be set up.
+pub(super) fn open(server: &Server) -> Result<Opened> {
+    server.probe()?;
+    let mut first = server.connect()?;
+    let placed = |error: Error| error.at(server.place.as_str());
+    let flavour = Flavour::of(&mut first).map_err(placed)?;
+    pin(&mut first, &flavour, &server.options).map_err(placed)?;
+    let positions = Positions::of(&mut first, &flavour).map_err(placed)?;
+    let mut connections = vec![first];
+    if positions.is_some() {
+        for _ in 1..server.options.connections {
+            let mut conn = server.connect()?;
+            pin(&mut conn, &flavour, &server.options).map_err(placed)?;
+            connections.push(conn);
+        }
+    }
+    let Some(positions) = positions else {
+        start(&mut connections[0]).map_err(placed)?;
+        let note = (server.options.connections > 1).then(|| {
+            "read over one connection: the server gives no position to check several snapshots against (GTIDs, or the privilege REPLICATION CLIENT, would do)"
+                .to_string()
+        });
+        return Ok(Opened { flavour, connections, position: None, note });
+    };
+    for _ in 0..TRIES_MAX {
+        if let Some(position) = positions.try_all(&mut connections).map_err(placed)? {
+            return Ok(Opened { flavour, connections, position: Some(position), note: None });
+        }
+    }
+    connections.truncate(1);
+    let position = positions.alone(&mut connections[0]).map_err(placed)?;
+    let note =
+        Some("read over one connection: the server never held still long enough for several snapshots of one moment".to_string());
+    Ok(Opened { flavour, connections, position, note })
+}
+
+/// Takes a snapshot for a connection, in place of the one that it has.
+fn start(conn: &mut Conn) -> Result<()> {
+    conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").map_err(|error| failure("take a snapshot", error))
+}
+
+/// How a server tells where it is.
+enum Positions {
+    /// Each session tells the place in the binary log of its own snapshot (MariaDB, Percona Server).
+    OfSnapshot,
+    /// The set of transactions that were executed.
+    Gtids,
+    /// The end of the binary log, by this statement.
+    LogEnd(&'static str),
+}
+
+impl Positions {
+    /// The way to learn positions on this server and with the privileges of this user.
+    fn of(conn: &mut Conn, flavour: &Flavour) -> Result<Option<Self>> {
+        let asked = |error| failure("ask for the position", error);
+        // What a replica applies must be in its own log, or its position stands still while the rows change.
+        if flavour.mariadb {
+            let log: Option<(bool, bool)> =
+                conn.query_first("SELECT @@log_bin, @@log_slave_updates OR @@GLOBAL.gtid_slave_pos = ''").map_err(asked)?;
+            return Ok((log == Some((true, true))).then_some(Positions::OfSnapshot));
+        }
+        let snapshot: Vec<(String, String)> = conn.query("SHOW STATUS LIKE 'binlog_snapshot_file'").map_err(asked)?;
+        if snapshot.iter().any(|(_, file)| !file.is_empty()) {
+            return Ok(Some(Positions::OfSnapshot));
+        }
+        let gtids: Option<String> = conn.query_first("SELECT @@GLOBAL.gtid_mode").map_err(asked)?;
+        if gtids.is_some_and(|mode| mode == "ON") {
+            return Ok(Some(Positions::Gtids));
+        }
+        let updates = if flavour.version >= (8, 4) { "log_replica_updates" } else { "log_slave_updates" };
+        let log: Option<(bool, bool)> = conn.query_first(format!("SELECT @@log_bin, @@{updates}")).map_err(asked)?;
+        let statement = if flavour.version >= (8, 4) { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
+        let may = log == Some((true, true)) && conn.query_first::<Row, _>(statement).is_ok_and(|row| row.is_some());
+        Ok(may.then_some(Positions::LogEnd(statement)))
+    }
+
+    /// Takes a snapshot on all connections; `None` if they may not be of one moment.
+    fn try_all(&self, connections: &mut [Conn]) -> Result<Option<String>> {
+        let before = self.now(connections)?;
+        if let Positions::LogEnd(_) = self {
+            // A transaction is in the log before it is visible.
+            sleep(SETTLING);
+        }
+        for conn in connections.iter_mut() {
+            start(conn)?;
+        }
+        if connections.len() == 1 {
+            return self.now(connections).map(Some);
+        }
+        if let Positions::Gtids = self {
+            // A transaction is visible before it is in the set.
+            sleep(SETTLING);
+        }
+        Ok(match self {
+            Positions::OfSnapshot => {
+                let positions = connections.iter_mut().map(of_snapshot).collect::<Result<Vec<_>>>()?;
+                positions.windows(2).all(|pair| pair[0] == pair[1]).then(|| positions[0].clone())
+            }
+            Positions::Gtids | Positions::LogEnd(_) => Some(self.now(connections)?).filter(|after| *after == before),
+        })
+    }
+
+    /// Takes a snapshot on one connection, which needs no other to agree; its position is only known where the
+    /// snapshot itself tells it.
+    fn alone(&self, conn: &mut Conn) -> Result<Option<String>> {
+        start(conn)?;
+        match self {
+            Positions::OfSnapshot => of_snapshot(conn).map(Some),
+            Positions::Gtids | Positions::LogEnd(_) => Ok(None),
+        }
+    }
+
+    /// How far the server has come.
+    fn now(&self, connections: &mut [Conn]) -> Result<String> {
+        let Some(conn) = connections.first_mut() else { return Ok(String::new()) };
+        let asked = |error| failure("ask for the position", error);
+        match self {
+            Positions::OfSnapshot => of_snapshot(conn),
+            Positions::Gtids => {
+                let set: Option<String> = conn.query_first("SELECT @@GLOBAL.gtid_executed").map_err(asked)?;
+                Ok(set.unwrap_or_default().replace('\n', ""))
+            }
+            Positions::LogEnd(statement) => {
+                let row: Option<Row> = conn.query_first(*statement).map_err(asked)?;
+                let row = row.ok_or_else(|| Error::new("found no binary log any more"))?;
+                let text = |place: usize| row.get::<String, _>(place).unwrap_or_default();
+                Ok(format!("{}:{}", text(0), text(1)))
+            }
+        }
+    }
+}
+
+/// The place in the binary log of a connection's snapshot.
+fn of_snapshot(conn: &mut Conn) -> Result<String> {
+    let rows: Vec<(String, String)> =
+        conn.query("SHOW STATUS LIKE 'binlog_snapshot_%'").map_err(|error| failure("ask for the position", error))?;
+    let value = |end: &str| rows.iter().find(|(name, _)| name.to_lowercase().ends_with(end)).map_or("", |(_, value)| value);
+    match value("_file") {
+        "" => Err(Error::new("found no position of the snapshot, expected one in the binary log")),
+        file => Ok(format!("{file}:{}", value("_position"))),
+    }
+}
