@@ -8,6 +8,7 @@ pub mod address;
 pub mod arrow;
 pub mod files;
 pub mod memory;
+pub mod postgres;
 pub mod rows;
 
 use std::sync::Arc;
@@ -169,5 +170,8 @@ impl Default for OpenOptions {
 ///
 /// If there is nothing at the location, or nothing that any engine reads.
 pub fn open(location: &str, options: &OpenOptions) -> Result<Box<dyn Session>> {
+    if location.starts_with("postgres://") || location.starts_with("postgresql://") {
+        return postgres::PostgresSession::open(location, options).map(|session| Box::new(session) as Box<dyn Session>);
+    }
     files::FileSession::open(location, &options.files).map(|session| Box::new(session) as Box<dyn Session>)
 }
