@@ -87,13 +87,10 @@ impl Audit {
         progress: &Progress,
     ) -> Result<(TableSummary, Option<TableFiles>)> {
         let names = pair.tables.as_ref().map(|table| table.name.to_string());
-        let plan = match pairing {
-            Ok(pairing) => self.plan(pair, pairing),
+        let plan = match pairing.as_ref().map(|pairing| self.plan(pair, pairing)) {
+            Ok(Ok(plan)) => plan,
+            Ok(Err(error)) => return Ok((audit::unaudited(names, &error), None)),
             Err(error) => return Ok((audit::unaudited(names, error), None)),
-        };
-        let plan = match plan {
-            Ok(plan) => plan,
-            Err(error) => return Ok((audit::unaudited(names, &error), None)),
         };
         let mut sink = report.table(&plan.pairing, TableOptions { domain: plan.domain, ..TableOptions::default() })?;
         let watch = Watch::new(interrupted, progress);
@@ -104,17 +101,15 @@ impl Audit {
     }
 
     /// What the audit of each pair of tables would do.
-    ///
-    /// # Errors
-    ///
-    /// If a pair cannot be planned.
-    pub fn outlines(&self) -> Result<Vec<Outline>> {
-        let outline = |(pair, pairing): &(TablePair, Result<Pairing>)| match pairing {
-            Ok(pairing) => {
-                let plan = self.plan(pair, pairing)?;
-                Ok(audit::outline(&plan, self.sessions.as_ref().map(|session| session.engine()), &pair.tables))
+    pub fn outlines(&self) -> Vec<Outline> {
+        let engines = || self.sessions.as_ref().map(|session| session.engine());
+        let outline = |(pair, pairing): &(TablePair, Result<Pairing>)| {
+            let names = pair.tables.as_ref().map(|table| table.name.to_string());
+            match pairing.as_ref().map(|pairing| self.plan(pair, pairing)) {
+                Ok(Ok(plan)) => audit::outline(&plan, engines(), &pair.tables),
+                Ok(Err(error)) => audit::unplanned(names, engines(), &error),
+                Err(error) => audit::unplanned(names, engines(), error),
             }
-            Err(error) => Err(Error::new(error.to_string()).hint(error.advice().unwrap_or_default())),
         };
         self.pairs.iter().map(outline).collect()
     }
@@ -134,7 +129,17 @@ impl Audit {
         });
         let (started_at, finished_at) = (time(started), time(Utc::now()));
         let version = env!("CARGO_PKG_VERSION").to_string();
-        Summary { tieout: version, run_id, started_at, finished_at, verdict, exit_code: verdict.exit_code(), source, target, tables }
+        Summary {
+            tieout: version,
+            run_id,
+            started_at,
+            finished_at,
+            verdict,
+            exit_code: verdict.exit_code(),
+            source,
+            target,
+            tables,
+        }
     }
 }
 
@@ -144,7 +149,9 @@ fn open_side(options: &AuditOptions, side: Side) -> Result<(Box<dyn Session>, Of
         let session = engines::open(options.locations.get(side).expose(), options.open.get(side))?;
         let capabilities = session.capabilities();
         if options.choices.conditions.get(side).is_some() && !capabilities.conditions {
-            return Err(Error::new("files cannot be read by a condition").at("--where").hint("filter the other side alone with --source-where or --target-where"));
+            return Err(Error::new("files cannot be read by a condition")
+                .at("--where")
+                .hint("filter the other side alone with --source-where or --target-where"));
         }
         let offer = Offer { tables: session.tables()?, single: !capabilities.many_tables };
         Ok((session, offer))

@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arrow::array::*;
 use parquet::file::properties::WriterProperties;
 use tieout::audit::{self, Choices, KeyChoice, Limits, Observer, Watch};
-use tieout::engines::files::FileOptions;
 use tieout::engines::memory::MemorySession;
-use tieout::engines::{self, Capabilities, Part, Parts, Scan, Session};
+use tieout::engines::{self, Capabilities, OpenOptions, Part, Parts, Scan, Session};
 use tieout::error::{Error, Result};
 use tieout::model::digest::Digester;
 use tieout::model::finding::Findings;
@@ -150,7 +149,7 @@ fn a_file_that_vanishes_or_changes_after_it_was_described_leaves_the_table_incom
                 let (source, target) = (format!("source.{format}"), format!("target.{format}"));
                 dir.table(&source, &rows(0..300, 0));
                 dir.table(&target, &rows(0..300, 0));
-                let open = |name: &str| engines::open(dir.path(name).to_str().unwrap(), &FileOptions::default()).unwrap();
+                let open = |name: &str| engines::open(dir.path(name).to_str().unwrap(), &OpenOptions::default()).unwrap();
                 let sessions = Sides { source: open(&source), target: open(&target) };
                 let audited = audit_after(&sessions, domain, || {
                     let path = dir.path(&target);

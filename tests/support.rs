@@ -95,7 +95,12 @@ impl Dir {
 
     /// Runs `tieout diff` with a report in the folder `report` and reads its summary.
     pub fn diff(&self, line: &str) -> Run {
-        let mut run = self.run(&format!("diff {line} --out report --force"));
+        self.diff_words(&line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// The same with arguments some of which hold spaces.
+    pub fn diff_words(&self, words: &[&str]) -> Run {
+        let mut run = self.run_words(&[&["diff"], words, &["--out", "report", "--force"]].concat());
         run.summary = match fs::read(self.path("report/summary.json")) {
             Ok(bytes) if run.code != 2 => serde_json::from_slice(&bytes).unwrap(),
             _ => Value::Null,

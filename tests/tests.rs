@@ -1,11 +1,13 @@
 //! All tests of the program and of the library's interface: one binary, one module for each concern.
 
 mod cli; // exit codes, messages, what is written where
+mod databases; // databases of a test's own, on throwaway servers or in a file
 mod faults; // files and engines that fail: never a verdict of equal
 mod formats; // every file format against every other
 mod interrupts; // signals and closed pipes
 mod keys; // NULL keys, duplicates, order, gaps; tables and columns
 mod model; // random tables and edits against a naive comparison; canonical bytes against a slow one
+mod pairs; // every pair of engines by every category of types
 mod reports; // the report, read by DuckDB and pyarrow
 mod support; // a folder, the program, files in every format, Python
 mod text_files; // CSV and NDJSON: quoting, NULL, encodings, types read from text

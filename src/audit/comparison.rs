@@ -124,7 +124,6 @@ fn declaration(source: &Type, target: &Type) -> Option<String> {
     use Type::*;
     let pair = |one: fn(&Type) -> bool, other: fn(&Type) -> bool| (one(source) && other(target)) || (one(target) && other(source));
     let number = |ty: &Type| matches!(ty, Integer { .. } | Decimal { .. } | Number);
-    let bits = |ty: &Type| matches!(ty, Bits { .. });
     let typed = |ty: &Type| !matches!(ty, Untyped | Dynamic | Text | Null);
     let declared = if pair(|ty| matches!(ty, Float { .. }), number) {
         "floats as the shortest decimal that reads back as them"
@@ -152,7 +151,7 @@ fn declaration(source: &Type, target: &Type) -> Option<String> {
         "json values as their text"
     } else if matches!(source, Native { .. }) {
         "the engine's own text"
-    } else if pair(|ty| matches!(ty, Bits { .. }), |ty| number(ty) || *ty == Boolean) || (bits(source) && bits(target) && source != target) {
+    } else if source != target && [source, target].iter().any(|ty| matches!(ty, Bits { .. })) {
         "bits as an unsigned number"
     } else if let (Held(declared), other, false) | (other, Held(declared), false) =
         (source, target, matches!((source, target), (Held(_), Held(_))))
@@ -190,7 +189,9 @@ fn gives_back(ty: &Type, kind: &Kind) -> bool {
         Type::Text | Type::Untyped | Type::Char => *kind == Kind::Text,
         Type::Json | Type::Dynamic => false,
         Type::Held(declared) => match **declared {
-            Type::Text | Type::Bytes | Type::Integer { .. } | Type::Float { .. } | Type::Null => *kind != Kind::Held && gives_back(declared, kind),
+            Type::Text | Type::Bytes | Type::Integer { .. } | Type::Float { .. } | Type::Null => {
+                *kind != Kind::Held && gives_back(declared, kind)
+            }
             _ => false,
         },
         _ => true,

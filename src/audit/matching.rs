@@ -74,18 +74,15 @@ pub fn match_tables(offers: Sides<Offer>, selection: &Selection) -> Result<Match
     };
     match (chosen.source, chosen.target) {
         (Some(source), Some(target)) => Ok(pair(source, target)),
-        (Some(source), None) => {
-            find_like(Side::Target, &offers.target.tables, &source.name).map(|target| pair(source, target))
-        }
+        (Some(source), None) => find_like(Side::Target, &offers.target.tables, &source.name).map(|target| pair(source, target)),
         (None, Some(target)) => find_like(Side::Source, &offers.source.tables, &target.name).map(|source| pair(source, target)),
         (None, None) => match_all(offers.map(|offer| offer.tables), &selection.exclude),
     }
 }
 
 /// Ways of spelling a name, each coarser than the one before.
-const SPELLINGS: [fn(&str) -> String; 3] = [str::to_string, str::to_lowercase, |name| {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}];
+const SPELLINGS: [fn(&str) -> String; 3] =
+    [str::to_string, str::to_lowercase, |name| name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()];
 
 /// The table that a user means by `name`, with or without its schema.
 fn find<'a>(side: Side, tables: &'a [Table], name: &str) -> Result<&'a Table> {
@@ -119,9 +116,8 @@ fn find_like<'a>(side: Side, tables: &'a [Table], other: &TableName) -> Result<&
 
 /// Matches whole databases by the names of their tables.
 fn match_all(tables: Sides<Vec<Table>>, exclude: &[Pattern]) -> Result<Matched> {
-    let is_excluded = |table: &Table| {
-        exclude.iter().any(|pattern| pattern.matches(&table.name.to_string()) || pattern.matches(&table.name.name))
-    };
+    let is_excluded =
+        |table: &Table| exclude.iter().any(|pattern| pattern.matches(&table.name.to_string()) || pattern.matches(&table.name.name));
     let tables = tables.map(|tables| tables.into_iter().filter(|table| !is_excluded(table)).collect::<Vec<_>>());
     if tables.source.is_empty() && tables.target.is_empty() {
         return Err(Error::new("found no table on either side, or none that the user may see"));
@@ -141,9 +137,8 @@ fn match_all(tables: Sides<Vec<Table>>, exclude: &[Pattern]) -> Result<Matched> 
     for (source, target) in tables.source.into_iter().zip(&target_of) {
         match target.and_then(|target| targets[target].take()) {
             Some(target) => {
-                let note = (source.name.name != target.name.name).then(|| {
-                    format!("table names match inexactly: source '{}', target '{}'", source.name, target.name)
-                });
+                let note = (source.name.name != target.name.name)
+                    .then(|| format!("table names match inexactly: source '{}', target '{}'", source.name, target.name));
                 matched.pairs.push(TablePair { tables: Sides { source, target }, note });
             }
             None => matched.alone.push((Side::Source, source)),

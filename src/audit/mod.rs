@@ -21,7 +21,7 @@ mod windows;
 pub use catalog::{Choices, KeyChoice, pair};
 pub use matching::{Matched, Offer, Selection, TablePair, match_tables};
 pub use plan::{Limits, MEMORY_BYTES_DEFAULT, Plan, plan};
-pub use summary::{alone, outline, unaudited};
+pub use summary::{alone, outline, unaudited, unplanned};
 pub use windows::{Observer, Watch};
 
 use std::time::Instant;

@@ -93,6 +93,23 @@ pub fn unaudited(tables: Sides<String>, error: &Error) -> TableSummary {
     TableSummary { errors: vec![with_advice(error)], ..unread(tables, Verdict::Incomplete) }
 }
 
+/// The plan for a pair of tables that cannot be audited.
+pub fn unplanned(tables: Sides<String>, engines: Sides<String>, error: &Error) -> Outline {
+    Outline {
+        tables: tables.into(),
+        engines: engines.into(),
+        rows: SideFigures::default(),
+        key: Vec::new(),
+        columns: Vec::new(),
+        not_compared: Vec::new(),
+        complete: false,
+        method: no_method(),
+        ranges: String::new(),
+        memory_bytes: 0,
+        notes: vec![with_advice(error)],
+    }
+}
+
 /// A table that only one side has: drift, whatever it holds. The name on the other side is empty.
 pub fn alone(side: Side, table: &Table) -> TableSummary {
     let names = Sides::from_fn(|of| if of == side { table.name.to_string() } else { String::new() });
@@ -103,7 +120,6 @@ pub fn alone(side: Side, table: &Table) -> TableSummary {
 /// A table of which no row was read.
 fn unread(tables: Sides<String>, verdict: Verdict) -> TableSummary {
     let Sides { source, target } = tables;
-    let nothing = Method { domain: String::new(), source: String::new(), target: String::new() };
     TableSummary {
         source,
         target,
@@ -114,7 +130,7 @@ fn unread(tables: Sides<String>, verdict: Verdict) -> TableSummary {
         columns: Vec::new(),
         not_compared: Vec::new(),
         ranges: RangeCounts::default(),
-        method: nothing,
+        method: no_method(),
         scans: SideFigures::default(),
         bytes_read: SideFigures::default(),
         seconds: 0.0,
@@ -122,6 +138,10 @@ fn unread(tables: Sides<String>, verdict: Verdict) -> TableSummary {
         errors: Vec::new(),
         notes: Vec::new(),
     }
+}
+
+fn no_method() -> Method {
+    Method { domain: String::new(), source: String::new(), target: String::new() }
 }
 
 /// What the audit of a planned table would do.

@@ -37,19 +37,24 @@ impl Location {
             if !rest.starts_with("//") {
                 return Ok(whole(None, text));
             }
-            return Err(Error::new(format!("found a location of scheme '{scheme}', expected a path or one of {}", SCHEMES.join(", ")))
-                .at(whole(None, text).to_string())
-                .suggest(scheme, SCHEMES));
+            return Err(Error::new(format!(
+                "found a location of scheme '{scheme}', expected a path or one of {}",
+                SCHEMES.join(", ")
+            ))
+            .at(whole(None, text).to_string())
+            .suggest(scheme, SCHEMES));
         }
         if scheme != "sqlite" && !rest.starts_with("//") {
-            return Err(Error::new(format!("found '{scheme}:' without //")).hint(format!("write {scheme}://user@host/database#table")));
+            return Err(
+                Error::new(format!("found '{scheme}:' without //")).hint(format!("write {scheme}://user@host/database#table"))
+            );
         }
         let split = if scheme == "sqlite" { text.rsplit_once('#') } else { text.split_once('#') };
         match split.filter(|_| scheme != "sqlite" || !Path::new(rest).exists()) {
             // A password with a bare # would end up as the name of the table, and in messages.
-            Some((place, table)) if table.contains('@') && !place.contains('@') => Err(Error::new("found # before @")
-                .at(format!("{scheme}://..."))
-                .hint("write # in a user name or password as %23")),
+            Some((place, table)) if table.contains('@') && !place.contains('@') => {
+                Err(Error::new("found # before @").at(format!("{scheme}://...")).hint("write # in a user name or password as %23"))
+            }
             Some((place, table)) if !table.is_empty() => Ok(whole(Some(table), place)),
             Some((place, _)) => Ok(whole(None, place)),
             None => Ok(whole(None, text)),

@@ -97,7 +97,10 @@ mod tests {
         assert_eq!(address.password.as_ref().map(Secret::expose), Some("s@!/"));
         assert_eq!((address.host.as_deref(), address.port), (Some("::1"), Some(5433)));
         assert_eq!(address.database.as_deref(), Some("my shop"));
-        assert_eq!((address.parameter("sslmode"), address.parameter("a"), address.parameter("b")), (Some("verify-full"), Some("2"), None));
+        assert_eq!(
+            (address.parameter("sslmode"), address.parameter("a"), address.parameter("b")),
+            (Some("verify-full"), Some("2"), None)
+        );
         assert!(!format!("{address:?}").contains("s@!/"));
         assert_eq!(address.place(), "postgres://::1:5433/my shop");
     }

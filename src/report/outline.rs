@@ -32,6 +32,10 @@ fn table(out: &mut impl Write, outline: &Outline, options: TerminalOptions) -> i
         let rows = rows.map_or_else(|| "rows not known".to_string(), |rows| plural(rows, "row"));
         writeln!(out, "{side}  {} ({}, {rows})", escape(table), escape(engine))?;
     }
+    if outline.columns.is_empty() {
+        writeln!(out, "cannot be audited")?;
+        return outline.notes.iter().try_for_each(|note| writeln!(out, "note: {}", escape(note)));
+    }
     let key = if outline.key.is_empty() { "no key: whole rows as multisets".to_string() } else { escape(&outline.key.join(", ")) };
     writeln!(out, "key     {key}")?;
     writeln!(out, "ranges  {}", outline.ranges)?;

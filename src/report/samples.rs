@@ -100,7 +100,12 @@ pub fn summary() -> Summary {
         declared: declared.map(str::to_string),
         changed,
     };
-    let side = |location: &str, engine: &str| SideSummary { location: location.into(), engine: engine.into(), position: None, notes: Vec::new() };
+    let side = |location: &str, engine: &str| SideSummary {
+        location: location.into(),
+        engine: engine.into(),
+        position: None,
+        notes: Vec::new(),
+    };
     Summary {
         tieout: "0.1.0".to_string(),
         run_id: "20261122T140000Z-1a2b".to_string(),

@@ -11,9 +11,9 @@ use arrow::ipc::writer::{FileWriter, StreamWriter};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use tieout::engines::Session;
 use tieout::engines::files::FileOptions;
 use tieout::engines::memory::MemorySession;
+use tieout::engines::{OpenOptions, Session};
 
 use super::build;
 use super::generate::Column;
@@ -79,7 +79,7 @@ impl Stored<'_> {
             Format::Csv | Format::Ndjson => self.write_text(folder, files, random),
             _ => self.write_batches(folder, files, random),
         }
-        tieout::engines::open(&folder.display().to_string(), &options).unwrap()
+        tieout::engines::open(&folder.display().to_string(), &OpenOptions { files: options, ..OpenOptions::default() }).unwrap()
     }
 
     fn write_batches(&self, folder: &Path, files: usize, random: &mut fastrand::Rng) {

@@ -15,9 +15,8 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use tieout::audit::{self, Choices, KeyChoice, Limits, Observer, Watch};
-use tieout::engines::Session;
-use tieout::engines::files::FileOptions;
 use tieout::engines::memory::MemorySession;
+use tieout::engines::{OpenOptions, Session};
 use tieout::error::Result;
 use tieout::model::digest::Digester;
 use tieout::model::finding::Findings;
@@ -37,7 +36,7 @@ fn memory(columns: Vec<(&str, ArrayRef)>) -> Box<dyn Session> {
 }
 
 fn opened(path: &Path) -> Result<Box<dyn Session>> {
-    tieout::engines::open(&path.display().to_string(), &FileOptions::default())
+    tieout::engines::open(&path.display().to_string(), &OpenOptions::default())
 }
 
 fn summary(sessions: Sides<Box<dyn Session>>) -> TableSummary {
