@@ -67,15 +67,13 @@ impl Connector {
             },
         };
         let attempts: &[SslMode] = match parameters.mode {
-            _ if parameters.is_socket() => &[SslMode::Disable],
+            _ if !parameters.may_encrypt() => &[SslMode::Disable],
             Mode::Disable => &[SslMode::Disable],
             Mode::Allow => &[SslMode::Disable, SslMode::Require],
             Mode::Prefer => &[SslMode::Prefer, SslMode::Disable],
             Mode::Require | Mode::VerifyCa | Mode::VerifyFull => &[SslMode::Require],
         };
-        let encrypted = attempts.iter().any(|mode| *mode != SslMode::Disable);
-        let tls = if encrypted { tls::connector(parameters)? } else { tls::connector(&without_tls(parameters))? };
-        Ok(Connector { config, tls, attempts, timeout, hint: parameters.passfile_ignored.clone() })
+        Ok(Connector { config, tls: tls::connector(parameters)?, attempts, timeout, hint: parameters.passfile_ignored.clone() })
     }
 
     /// Connects.
@@ -123,10 +121,6 @@ impl Connector {
     }
 }
 
-fn without_tls(parameters: &Parameters) -> Parameters {
-    Parameters { mode: Mode::Disable, root_certificate: None, client_certificate: None, ..parameters.clone() }
-}
-
 /// Sets what is one of a few words.
 fn choose(parameters: &Parameters, config: &mut Config) -> Result<()> {
     let word = |name: &'static str| parameters.other(name).map(|found| (name, found));
@@ -138,7 +132,9 @@ fn choose(parameters: &Parameters, config: &mut Config) -> Result<()> {
         Some((_, "read-only" | "standby")) => {
             config.target_session_attrs(TargetSessionAttrs::ReadOnly);
         }
-        Some((name, other)) => return Err(unexpected(name, other, "any, read-write, read-only, primary, standby or prefer-standby")),
+        Some((name, other)) => {
+            return Err(unexpected(name, other, "any, read-write, read-only, primary, standby or prefer-standby"));
+        }
     }
     match word("channel_binding") {
         None | Some((_, "prefer")) => {}

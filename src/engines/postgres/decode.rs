@@ -35,7 +35,9 @@ pub fn decoder(wire: &Wire, kind: &Kind) -> Result<Decode> {
         (Wire::Boolean, Kind::Number) => {
             Box::new(|bytes, out| one(bytes, |[byte]: [u8; 1]| push_i64(out, Tag::Number, i64::from(byte != 0))))
         }
-        (Wire::Integer, Kind::Number) => Box::new(|bytes, out| integer(bytes).map(|value| push_i64(out, Tag::Number, value)).is_some()),
+        (Wire::Integer, Kind::Number) => {
+            Box::new(|bytes, out| integer(bytes).map(|value| push_i64(out, Tag::Number, value)).is_some())
+        }
         (Wire::Oid, Kind::Number) => {
             Box::new(|bytes, out| one(bytes, |oid| push_i64(out, Tag::Number, i64::from(u32::from_be_bytes(oid)))))
         }
@@ -60,7 +62,9 @@ pub fn decoder(wire: &Wire, kind: &Kind) -> Result<Decode> {
         (Wire::Timestamp, Kind::Timestamp) => Box::new(|bytes, out| push_timestamp(out, bytes, Tag::Timestamp)),
         (Wire::Timestamp, Kind::Instant) => Box::new(|bytes, out| push_timestamp(out, bytes, Tag::Instant)),
         (Wire::Interval, Kind::Interval) => Box::new(|bytes, out| push_span(out, bytes)),
-        (Wire::Bits, Kind::Number) => Box::new(|bytes, out| bits(bytes).map(|value| push_whole(out, Tag::Number, value.into())).is_some()),
+        (Wire::Bits, Kind::Number) => {
+            Box::new(|bytes, out| bits(bytes).map(|value| push_whole(out, Tag::Number, value.into())).is_some())
+        }
         (Wire::Bits, Kind::Boolean) => Box::new(|bytes, out| bits(bytes).map(|value| push_boolean(out, value != 0)).is_some()),
         (Wire::Text | Wire::Padded, Kind::Text) => Box::new(|bytes, out| push_text(out, bytes)),
         (Wire::Text | Wire::Json, kind) if reads_text(kind) => text_as(kind.clone(), false),
@@ -76,7 +80,9 @@ pub fn decoder(wire: &Wire, kind: &Kind) -> Result<Decode> {
             let item = decoder(item, kind)?;
             Box::new(move |bytes, out| push_array(out, bytes, &item))
         }
-        (wire, kind) => return Err(Error::new(format!("found values that come as {wire:?}, expected ones that can be read as {kind}"))),
+        (wire, kind) => {
+            return Err(Error::new(format!("found values that come as {wire:?}, expected ones that can be read as {kind}")));
+        }
     })
 }
 
@@ -173,7 +179,8 @@ fn push_span(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
 /// A bit string of up to 64 bits as a number; the first bit counts most.
 fn bits(bytes: &[u8]) -> Option<u64> {
     let (len, bytes) = bytes.split_first_chunk::<4>()?;
-    let len = usize::try_from(i32::from_be_bytes(*len)).ok().filter(|len| (1..=64).contains(len) && len.div_ceil(8) == bytes.len())?;
+    let len =
+        usize::try_from(i32::from_be_bytes(*len)).ok().filter(|len| (1..=64).contains(len) && len.div_ceil(8) == bytes.len())?;
     let whole = bytes.iter().fold(0u128, |whole, byte| whole << 8 | u128::from(*byte));
     u64::try_from(whole >> (bytes.len() * 8 - len)).ok()
 }

@@ -10,7 +10,8 @@ use crate::error::Error;
 
 /// An error in doing `what`; its cause is what the server said, or how the connection broke.
 pub fn failure(what: &str, error: &(dyn StdError + 'static)) -> Error {
-    let chain: Vec<&(dyn StdError + 'static)> = std::iter::successors(Some(error), |error| error.source()).collect();
+    let chain: Vec<&(dyn StdError + 'static)> =
+        std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| (*error).source()).collect();
     if let Some(answer) = chain.iter().find_map(|error| error.downcast_ref::<DbError>()) {
         return with_hint(Error::new(format!("{what}: {}", said(answer))), answer.code());
     }

@@ -48,7 +48,8 @@ pub fn has_index(relation: &Relation, scan: &Scan) -> bool {
 /// Whether a column's type is one of PostgreSQL's own that has an order, so that its operators are known.
 fn is_plain(relation: &Relation, at: usize) -> bool {
     let base = &relation.columns[at].read.base;
-    let plain = ["bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "text", "varchar", "bpchar", "bytea", "date"];
+    let plain =
+        ["bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "text", "varchar", "bpchar", "bytea", "date"];
     let timed = ["time", "timestamp", "timestamptz", "uuid"];
     base.schema.as_deref() == Some("pg_catalog") && plain.iter().chain(&timed).any(|name| *name == base.name)
 }

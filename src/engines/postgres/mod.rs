@@ -66,7 +66,8 @@ impl PostgresSession {
     /// If the location is not understood, or the server cannot be reached or set up.
     pub fn open(location: &str, options: &OpenOptions) -> Result<Self> {
         let address = Address::parse(location)?;
-        let parameters = Parameters::gather(&address, &|name| std::env::var(name).ok()).map_err(|error| error.at(address.place()))?;
+        let parameters =
+            Parameters::gather(&address, &|name| std::env::var(name).ok()).map_err(|error| error.at(address.place()))?;
         let place = parameters.place();
         let open = || {
             let connector = Connector::new(&parameters, options.connect_timeout)?;
@@ -85,7 +86,9 @@ impl PostgresSession {
 
     fn survey(&self, relation: &Relation, scan: &Scan) -> Result<Arc<Survey>> {
         let key: SurveyKey = (scan.table.clone(), scan.columns[..scan.key_columns].to_vec());
-        let known = |surveys: &[(SurveyKey, Arc<Survey>)]| surveys.iter().find(|(other, _)| *other == key).map(|(_, survey)| Arc::clone(survey));
+        let known = |surveys: &[(SurveyKey, Arc<Survey>)]| {
+            surveys.iter().find(|(other, _)| *other == key).map(|(_, survey)| Arc::clone(survey))
+        };
         if let Some(survey) = known(&self.surveys.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(survey);
         }
@@ -145,7 +148,9 @@ impl Session for PostgresSession {
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.snapshot.is_common() {
-            notes.push("the server does not export snapshots: each connection sees the database as it was when it was opened".to_string());
+            notes.push(
+                "the server does not export snapshots: each connection sees the database as it was when it was opened".to_string(),
+            );
         }
         for relation in self.relations.iter().filter(|relation| relation.has_heirs) {
             notes.push(format!("{}: rows of tables that inherit from it are audited with those tables", relation.table.name));
@@ -164,7 +169,8 @@ impl Session for PostgresSession {
         let survey = self.survey(relation, scan)?;
         let slices = ranges::slices(relation, scan, &self.cut(relation, scan, &survey), &survey.size);
         Ok(Box::new(slices.into_iter().map(move |slice| {
-            let (snapshot, bytes_read, place, reading) = (&self.snapshot, &self.bytes_read, self.place.as_str(), Arc::clone(&reading));
+            let (snapshot, bytes_read, place, reading) =
+                (&self.snapshot, &self.bytes_read, self.place.as_str(), Arc::clone(&reading));
             Ok(Box::new(PostgresPart { snapshot, scan, reading, slice, bytes_read, place }) as Box<dyn Part + 'a>)
         })))
     }

@@ -39,7 +39,8 @@ pub fn push_numeric(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
     let behind = (count - weight - 1).max(0);
     let zeros = (weight + 1 - count).max(0);
     if count + zeros <= SMALL && behind <= SMALL {
-        let mut unscaled = digits.chunks_exact(2).fold(0i64, |sum, pair| sum * 10_000 + i64::from(u16::from_be_bytes([pair[0], pair[1]])));
+        let mut unscaled =
+            digits.chunks_exact(2).fold(0i64, |sum, pair| sum * 10_000 + i64::from(u16::from_be_bytes([pair[0], pair[1]])));
         for _ in 0..zeros {
             unscaled *= 10_000;
         }

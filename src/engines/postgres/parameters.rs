@@ -136,9 +136,11 @@ impl Parameters {
         let certificate = layers.get("sslcert").map(PathBuf::from).or_else(|| in_home("postgresql.crt"));
         let key = layers.get("sslkey").map(PathBuf::from).or_else(|| in_home("postgresql.key"));
         let mode = layers.mode(root_certificate.as_deref())?;
-        let others = ["options", "application_name", "target_session_attrs", "channel_binding", "sslnegotiation", "connect_timeout"];
+        let others =
+            ["options", "application_name", "target_session_attrs", "channel_binding", "sslnegotiation", "connect_timeout"];
         // An address from the environment belongs to the host there, not to that of the URL.
-        let address = if layers.first.iter().any(|(name, _)| name == "host") { layers.in_url("hostaddr") } else { layers.get("hostaddr") };
+        let address =
+            if layers.first.iter().any(|(name, _)| name == "host") { layers.in_url("hostaddr") } else { layers.get("hostaddr") };
         Ok(Parameters {
             hosts,
             address,
@@ -159,9 +161,9 @@ impl Parameters {
         self.others.iter().find(|(other, _)| *other == name).map(|(_, value)| value.expose())
     }
 
-    /// Whether the connection is made through a socket in the file system, where TLS has no place.
-    pub fn is_socket(&self) -> bool {
-        self.hosts.iter().all(|host| host.starts_with('/'))
+    /// Whether there may be TLS: not through a socket in the file system.
+    pub fn may_encrypt(&self) -> bool {
+        self.mode != Mode::Disable && !self.hosts.iter().all(|host| host.starts_with('/'))
     }
 
     /// The server and database, to be named in messages.
@@ -257,10 +259,14 @@ mod tests {
 
     #[test]
     fn the_url_comes_before_the_environment() {
-        let environment = [("PGHOST", "elsewhere"), ("PGHOSTADDR", "10.0.0.1"), ("PGPORT", "6000"), ("PGUSER", "me"), ("PGPASSWORD", "s3cret")];
+        let environment =
+            [("PGHOST", "elsewhere"), ("PGHOSTADDR", "10.0.0.1"), ("PGPORT", "6000"), ("PGUSER", "me"), ("PGPASSWORD", "s3cret")];
         let all = gather("postgres://app:own@db1:5433/shop?sslmode=require", &environment).unwrap();
         assert_eq!((all.hosts[0].as_str(), all.ports[0], all.user.as_str(), all.database.as_str()), ("db1", 5433, "app", "shop"));
-        assert_eq!((all.password.as_ref().map(Secret::expose), all.mode, all.address.as_deref()), (Some("own"), Mode::Require, None));
+        assert_eq!(
+            (all.password.as_ref().map(Secret::expose), all.mode, all.address.as_deref()),
+            (Some("own"), Mode::Require, None)
+        );
         let none = gather("postgres:///shop", &environment).unwrap();
         assert_eq!((none.hosts[0].as_str(), none.ports[0], none.user.as_str()), ("elsewhere", 6000, "me"));
         assert_eq!((none.password.as_ref().map(Secret::expose), none.address.as_deref()), (Some("s3cret"), Some("10.0.0.1")));

@@ -68,7 +68,9 @@ mod tests {
         let file = folder.path().join("pgpass");
         fs::write(&file, "# a comment\ndb1:5432:shop:app:one\n*:*:shop:app:t\\:w\\\\o\nx\ndb\\:2:*:*:*:three\n").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        let find = |host, port, database, user| look_up(&file, host, port, database, user).unwrap().map(|found| found.expose().to_string());
+        let find = |host, port, database, user| {
+            look_up(&file, host, port, database, user).unwrap().map(|found| found.expose().to_string())
+        };
         assert_eq!(find("db1", 5432, "shop", "app").as_deref(), Some("one"));
         assert_eq!(find("db1", 5433, "shop", "app").as_deref(), Some("t:w\\o"));
         assert_eq!(find("db:2", 1, "a", "b").as_deref(), Some("three"));

@@ -161,7 +161,9 @@ fn by_place(relation: &Relation, size: &Size) -> Vec<Slice> {
         return page_ranges(&keys::source(relation.class, &relation.table.name), pages, size.bytes(), part_bytes);
     }
     let stores = relation.stores.iter().zip(&size.stores);
-    stores.flat_map(|(store, &(pages, bytes))| page_ranges(&format!("only {}", qualified(&store.name)), pages, bytes, part_bytes)).collect()
+    stores
+        .flat_map(|(store, &(pages, bytes))| page_ranges(&format!("only {}", qualified(&store.name)), pages, bytes, part_bytes))
+        .collect()
 }
 
 fn page_ranges(from: &str, pages: u64, bytes: u64, part_bytes: u64) -> Vec<Slice> {
@@ -185,11 +187,7 @@ mod tests {
     #[test]
     fn ranges_of_pages_follow_one_another_and_the_last_is_open() {
         let conditions: Vec<String> = page_ranges("t", 10, 30 << 20, 10 << 20).into_iter().map(|slice| slice.condition).collect();
-        assert_eq!(conditions, [
-            "ctid < '(3,0)'::tid",
-            "ctid >= '(3,0)'::tid and ctid < '(6,0)'::tid",
-            "ctid >= '(6,0)'::tid"
-        ]);
+        assert_eq!(conditions, ["ctid < '(3,0)'::tid", "ctid >= '(3,0)'::tid and ctid < '(6,0)'::tid", "ctid >= '(6,0)'::tid"]);
         assert_eq!(page_ranges("t", 0, 0, 1)[0].condition, "true");
         // Rows that are stored out of line: one page a part is the least.
         assert_eq!(page_ranges("t", 2, 1 << 30, 1 << 20).len(), 2);

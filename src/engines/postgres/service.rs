@@ -42,9 +42,9 @@ fn section(text: &str, name: &str) -> Result<Option<Vec<(String, Secret)>>> {
             }
             found = (title == name).then(Vec::new);
         } else if let Some(parameters) = &mut found {
-            let (key, value) = line.split_once('=').ok_or_else(|| {
-                Error::new("found a line without '=', expected name=value").at(format!("line {}", number + 1))
-            })?;
+            let (key, value) = line
+                .split_once('=')
+                .ok_or_else(|| Error::new("found a line without '=', expected name=value").at(format!("line {}", number + 1)))?;
             parameters.push((key.trim().to_string(), Secret::new(value.trim())));
         }
     }

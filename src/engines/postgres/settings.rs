@@ -86,8 +86,12 @@ pub fn pin(client: &mut Client, statement_timeout: Option<Duration>) -> Result<(
     for (name, value) in &pinned {
         match found.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)) {
             Some((_, setting)) if setting == value => {}
-            Some((_, setting)) => return Err(Error::new(format!("found {name} = '{setting}', expected '{value}' after setting it"))),
-            None if REQUIRED.contains(name) => return Err(Error::new(format!("found no setting {name}, expected the server to have it"))),
+            Some((_, setting)) => {
+                return Err(Error::new(format!("found {name} = '{setting}', expected '{value}' after setting it")));
+            }
+            None if REQUIRED.contains(name) => {
+                return Err(Error::new(format!("found no setting {name}, expected the server to have it")));
+            }
             None => {}
         }
     }

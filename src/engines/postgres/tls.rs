@@ -32,7 +32,7 @@ pub fn connector(parameters: &Parameters) -> Result<MakeRustlsConnect> {
         .map_err(|error| Error::caused("set up TLS", error))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    let mut config = match &parameters.client_certificate {
+    let mut config = match parameters.client_certificate.as_ref().filter(|_| parameters.may_encrypt()) {
         None => config.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate, "sslcert")?;
@@ -57,6 +57,9 @@ enum Trust {
 }
 
 fn trust(parameters: &Parameters) -> Result<Trust> {
+    if !parameters.may_encrypt() {
+        return Ok(Trust::Anyone);
+    }
     let names_host = parameters.mode == Mode::VerifyFull;
     let own = match &parameters.root_certificate {
         Some(file) if file.as_os_str() == "system" => rustls_native_certs::load_native_certs().certs,

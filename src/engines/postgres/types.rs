@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::schema::{Type, TableName};
+use crate::model::schema::{TableName, Type};
 
 /// The engine's name in types that only it has.
 const ENGINE: &str = "PostgreSQL";
