@@ -9,6 +9,7 @@ pub mod arrow;
 pub mod files;
 pub mod memory;
 pub mod mysql;
+pub mod postgres;
 pub mod rows;
 pub mod sqlite;
 
@@ -183,6 +184,9 @@ pub fn open(location: &str, options: &OpenOptions) -> Result<Box<dyn Session>> {
     }
     if location.starts_with(sqlite::SCHEME) || sqlite::is_database(location) {
         return sqlite::SqliteSession::open(location, options).map(|session| Box::new(session) as Box<dyn Session>);
+    }
+    if location.starts_with("postgres://") || location.starts_with("postgresql://") {
+        return postgres::PostgresSession::open(location, options).map(|session| Box::new(session) as Box<dyn Session>);
     }
     files::FileSession::open(location, &options.files).map(|session| Box::new(session) as Box<dyn Session>)
 }
