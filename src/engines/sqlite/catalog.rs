@@ -47,7 +47,8 @@ pub(super) enum Storage {
 /// A column of the primary key that a table is stored by.
 pub(super) struct KeyPart {
     pub(super) column: usize,
-    /// The column's name, quoted.
+    /// The column's name, quoted, with the collation that the key has, which need not be the column's own: by that of
+    /// the column, different keys could be equal, and the order would be none that is stored.
     name: String,
     /// Whether text is ordered by its bytes.
     pub(super) is_binary: bool,
@@ -80,7 +81,7 @@ struct Listed {
 struct IndexPart {
     column: Option<usize>,
     descends: bool,
-    is_binary: bool,
+    collation: String,
 }
 
 impl Catalog {
@@ -185,12 +186,12 @@ fn unique_indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<
 }
 
 fn index_parts(connection: &Connection, index: &str) -> rusqlite::Result<Vec<IndexPart>> {
-    let mut list = connection
-        .prepare_cached("SELECT cid, \"desc\", coll = 'BINARY' FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno")?;
+    let mut list =
+        connection.prepare_cached("SELECT cid, \"desc\", coll FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno")?;
     let part = |row: &rusqlite::Row<'_>| {
         // An expression and the rowid have no number that is one of a column.
         let column = usize::try_from(row.get::<_, i64>(0)?).ok();
-        Ok(IndexPart { column, descends: row.get(1)?, is_binary: row.get(2)? })
+        Ok(IndexPart { column, descends: row.get(1)?, collation: row.get(2)? })
     };
     list.query_map([index], part)?.collect()
 }
@@ -198,7 +199,8 @@ fn index_parts(connection: &Connection, index: &str) -> rusqlite::Result<Vec<Ind
 fn key_storage(parts: &[IndexPart], columns: &[Column]) -> Storage {
     let part = |part: &IndexPart| {
         let column = part.column.filter(|_| !part.descends)?;
-        Some(KeyPart { column, name: quoted(&columns[column].name), is_binary: part.is_binary })
+        let name = format!("{} COLLATE {}", quoted(&columns[column].name), quoted(&part.collation));
+        Some(KeyPart { column, name, is_binary: part.collation.eq_ignore_ascii_case("BINARY") })
     };
     // A key that descends in some of its columns cannot be cut by comparing it as a whole.
     parts.iter().map(part).collect::<Option<_>>().map_or(Storage::Unknown, Storage::Key)
