@@ -164,19 +164,19 @@ pub fn selects_by_condition(case: &Case<'_>) {
     }
 }
 
-/// An error of the one who takes the rows ends the reading, is handed back, and spoils nothing.
+/// An error of the one who takes the rows ends the reading, is handed back, and spoils nothing. A connection may be
+/// lost by it, so there are fewer such errors than connections.
 pub fn survives_a_taker_that_fails(case: &Case<'_>) {
-    for _ in 0..6 {
-        for part in case.made.session.parts(&case.scan).unwrap().take(2) {
-            let mut taken = 0;
-            let outcome = part.unwrap().read(&mut |block| {
-                taken += block.len();
-                Err(Error::new("enough"))
-            });
-            match outcome {
-                Err(error) => assert_eq!((error.to_string().as_str(), taken > 0), ("enough", true), "{}", case.name),
-                Ok(_) => assert_eq!(taken, 0, "{}: an error was not handed back", case.name),
-            }
+    for _ in 1..super::servers::CONNECTIONS {
+        let Some(part) = case.made.session.parts(&case.scan).unwrap().next() else { return };
+        let mut taken = 0;
+        let outcome = part.unwrap().read(&mut |block| {
+            taken += block.len();
+            Err(Error::new("enough"))
+        });
+        match outcome {
+            Err(error) => assert!(error.to_string().ends_with("enough") && taken > 0, "{}: {error:?}", case.name),
+            Ok(_) => assert_eq!(taken, 0, "{}: an error was not handed back", case.name),
         }
     }
     same(case, "afterwards", parts(case, &case.scan).iter().flat_map(|part| &part.rows), &case.expected);

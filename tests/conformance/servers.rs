@@ -9,6 +9,8 @@ use crate::databases::{Database, Engine};
 /// A database engine; SQLite is one as well.
 pub struct Server(pub Engine);
 
+/// Connections of a session.
+pub const CONNECTIONS: usize = 4;
 /// Rows in one statement.
 const INSERTED_AT_ONCE: usize = 400;
 
@@ -23,6 +25,10 @@ impl Subject for Server {
 
     fn make(&self, table: &TestTable) -> Made {
         let database = Database::new(self.0);
+        if self.0.is_postgres() {
+            // What the server has in store for sessions that trust it is not meant for this one.
+            database.run("set search_path = public; set standard_conforming_strings = on; set datestyle = 'ISO, MDY'");
+        }
         let column = |(place, (name, ty)): (usize, &(&str, Ty))| {
             let is_key = table.declared && place < table.key;
             format!("{name} {}{}", self.native(*ty, is_key), if is_key { " not null" } else { "" })
@@ -44,7 +50,7 @@ impl Subject for Server {
             database.run(&format!("insert into {name} values {}", rows.join(", ")));
         }
         database.run(&if self.0.is_mysql() { format!("analyze table {name}") } else { format!("analyze {name}") });
-        let session = open(&database.location, &OpenOptions { connections: 4, ..OpenOptions::default() });
+        let session = open(&database.location, &OpenOptions { connections: CONNECTIONS, ..OpenOptions::default() });
         let session = session.unwrap_or_else(|error| panic!("{:?}: {error:?}", self.0));
         Made { session, _place: Box::new(database), has_keys: true, tells_order: true }
     }

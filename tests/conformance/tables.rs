@@ -212,7 +212,7 @@ pub fn tables() -> Vec<TestTable> {
         "2.2250738585072014e-308",
         "0.30000000000000004",
         "0.3",
-        "9007199254740993",
+        "9007199254740992",
         "1.5",
         "-2.5",
     ];
@@ -263,7 +263,7 @@ fn wide() -> TestTable {
         ("k", Ty::Integer),
         ("v", Ty::Integer),
         ("de", Ty::Decimal),
-        ("do", Ty::Double),
+        ("fl", Ty::Double),
         ("bo", Ty::Boolean),
         ("te", Ty::Text),
         ("lo", Ty::Long),
