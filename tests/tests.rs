@@ -1,6 +1,7 @@
 //! All tests of the program and of the library's interface: one binary, one module for each concern.
 
 mod cli; // exit codes, messages, what is written where
+mod conformance; // one suite for every engine
 mod databases; // databases of a test's own, on throwaway servers or in a file
 mod faults; // files and engines that fail: never a verdict of equal
 mod formats; // every file format against every other
@@ -11,6 +12,7 @@ mod model; // random tables and edits against a naive comparison; canonical byte
 mod mysql; // MySQL and MariaDB by themselves
 mod pairs; // every pair of engines by every category of types
 mod reports; // the report, read by DuckDB and pyarrow
+mod sqlite; // SQLite: what it holds, how it is read, who writes meanwhile
 mod support; // a folder, the program, files in every format, Python
 mod text_files; // CSV and NDJSON: quoting, NULL, encodings, types read from text
 mod type_cases; // every trap of types and values, with its strict verdict

@@ -39,7 +39,7 @@ fn kind_of(one: &Type, other: &Type) -> Option<Kind> {
         (Native { .. }, Native { .. }) if one == other => Kind::Text,
         (Native { .. }, _) | (_, Native { .. }) => return None,
         (Held(_), Held(_)) => Kind::Held,
-        (Held(declared), other) => kind_of_either(declared, other)?,
+        (Held(declared), other) => held_kind(declared, other)?,
         (_, Held(_)) => return None,
         (Bits { len }, Bits { len: other }) if len == other => Kind::Number,
         (Bits { .. }, Bits { .. } | Boolean | Integer { .. } | Decimal { .. } | Number) => Kind::Number,
@@ -85,6 +85,17 @@ fn kind_of_either(one: &Type, other: &Type) -> Option<Kind> {
     kind_of(one, other).or_else(|| kind_of(other, one))
 }
 
+/// The kind of a column that can hold any value, against one of another engine.
+fn held_kind(declared: &Type, other: &Type) -> Option<Kind> {
+    match (declared, other) {
+        // Nothing says what the text on the other side is meant to be.
+        (Type::Null, Type::Untyped | Type::Dynamic) => None,
+        // Where there is no type for moments, they are text: <https://www.sqlite.org/datatype3.html#date_and_time_datatype>.
+        (Type::Text, Type::Date | Type::Time { .. } | Type::Timestamp { .. } | Type::Instant { .. }) => native_kind(other),
+        _ => kind_of_either(declared, other),
+    }
+}
+
 /// The kind of a type held against itself.
 fn native_kind(ty: &Type) -> Option<Kind> {
     Some(match ty {
@@ -125,6 +136,13 @@ fn declaration(source: &Type, target: &Type) -> Option<String> {
     let pair = |one: fn(&Type) -> bool, other: fn(&Type) -> bool| (one(source) && other(target)) || (one(target) && other(source));
     let number = |ty: &Type| matches!(ty, Integer { .. } | Decimal { .. } | Number);
     let typed = |ty: &Type| !matches!(ty, Untyped | Dynamic | Text | Null);
+    match (source, target) {
+        (Held(_), Held(_)) => return None,
+        (Held(declared), other) | (other, Held(declared)) => {
+            return declaration(declared, other).or_else(|| read_as_declared(declared, other));
+        }
+        _ => {}
+    }
     let declared = if pair(|ty| matches!(ty, Float { .. }), number) {
         "floats as the shortest decimal that reads back as them"
     } else if pair(|ty| *ty == Boolean, number) {
@@ -153,20 +171,21 @@ fn declaration(source: &Type, target: &Type) -> Option<String> {
         "the engine's own text"
     } else if source != target && [source, target].iter().any(|ty| matches!(ty, Bits { .. })) {
         "bits as an unsigned number"
-    } else if let (Held(declared), other, false) | (other, Held(declared), false) =
-        (source, target, matches!((source, target), (Held(_), Held(_))))
-    {
-        return declaration(declared, other).or_else(|| read_as_declared(declared));
     } else {
         return nested_declaration(source, target);
     };
     Some(declared.to_string())
 }
 
-/// What is not exact about a column whose values have types of their own: text is read as what the column declares.
-fn read_as_declared(declared: &Type) -> Option<String> {
-    let exact = matches!(declared, Type::Text | Type::Bytes | Type::Integer { .. } | Type::Float { .. } | Type::Null);
-    (!exact).then(|| "values read as the type their column declares".to_string())
+/// What is not exact about a column whose values have types of their own, against a typed one.
+fn read_as_declared(declared: &Type, other: &Type) -> Option<String> {
+    use Type::*;
+    let read_as = match (declared, other) {
+        (Null, _) | (Text, Date | Time { .. } | Timestamp { .. } | Instant { .. }) => "the other side's type",
+        (Text | Bytes | Integer { .. } | Float { .. }, _) => return None,
+        _ => "the type their column declares",
+    };
+    Some(format!("values read as {read_as}"))
 }
 
 fn nested_declaration(source: &Type, target: &Type) -> Option<String> {
@@ -188,10 +207,10 @@ fn gives_back(ty: &Type, kind: &Kind) -> bool {
     match ty {
         Type::Text | Type::Untyped | Type::Char => *kind == Kind::Text,
         Type::Json | Type::Dynamic => false,
+        // Whatever the values are, a column of text can show them.
+        Type::Held(declared) if *kind == Kind::Held => matches!(**declared, Type::Text | Type::Null),
         Type::Held(declared) => match **declared {
-            Type::Text | Type::Bytes | Type::Integer { .. } | Type::Float { .. } | Type::Null => {
-                *kind != Kind::Held && gives_back(declared, kind)
-            }
+            Type::Text | Type::Bytes | Type::Integer { .. } | Type::Float { .. } | Type::Null => gives_back(declared, kind),
             _ => false,
         },
         _ => true,
@@ -265,6 +284,34 @@ mod tests {
             assert_eq!(declared(&one, &other), Ok(true), "{one} and {other}");
             let (one, other) = (Type::List(Box::new(one)), Type::List(Box::new(other)));
             assert_eq!(declared(&one, &other), Ok(true), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn values_that_have_their_own_types_are_exact_among_themselves_and_guided_by_what_is_declared() {
+        let held = |ty: Type| Type::Held(Box::new(ty));
+        let choice =
+            |one: &Type, other: &Type| choose(one, other).map(|choice| (choice.kind, choice.declared.is_none(), choice.raw.source));
+        for (one, other, kind, exact, raw) in [
+            (held(Type::Boolean), held(Type::Text), Kind::Held, true, true),
+            (held(Type::Text), held(INT), Kind::Held, true, false),
+            (held(INT), INT, Kind::Number, true, false),
+            (held(Type::Boolean), INT, Kind::Number, false, true),
+            (held(Type::Number), Type::Decimal { precision: 9, scale: 2 }, Kind::Number, false, true),
+            (held(DOUBLE), DOUBLE, Kind::Float { bits: 64 }, true, false),
+            (held(DOUBLE), Type::Number, Kind::Number, false, false),
+            (held(Type::Text), Type::Untyped, Kind::Text, true, false),
+            (held(Type::Text), CIVIL, Kind::Timestamp, false, true),
+            (held(Type::Text), Type::Date, Kind::Date, false, true),
+            (held(CIVIL), Type::Instant { digits: 6 }, Kind::Instant, false, true),
+            (held(Type::Bytes), Type::Uuid, Kind::Uuid, false, false),
+            (held(Type::Null), INT, Kind::Number, false, false),
+            (held(Type::Json), Type::Json, Kind::Json, false, true),
+        ] {
+            assert_eq!(choice(&one, &other), Ok((kind, exact, raw)), "{one} and {other}");
+        }
+        for (one, other) in [(Type::Null, Type::Untyped), (INT, Type::Date), (Type::Text, INT), (Type::Text, Type::Bytes)] {
+            assert!(choose(&held(one.clone()), &other).is_err() && choose(&other, &held(one)).is_err());
         }
     }
 

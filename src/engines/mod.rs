@@ -9,7 +9,9 @@ pub mod arrow;
 pub mod files;
 pub mod memory;
 pub mod mysql;
+pub mod postgres;
 pub mod rows;
+pub mod sqlite;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,6 +181,12 @@ pub fn open(location: &str, options: &OpenOptions) -> Result<Box<dyn Session>> {
     let scheme = location.split_once("://").map_or("", |(scheme, _)| scheme);
     if mysql::SCHEMES.contains(&scheme) {
         return mysql::MysqlSession::open(location, options).map(|session| Box::new(session) as Box<dyn Session>);
+    }
+    if location.starts_with(sqlite::SCHEME) || sqlite::is_database(location) {
+        return sqlite::SqliteSession::open(location, options).map(|session| Box::new(session) as Box<dyn Session>);
+    }
+    if location.starts_with("postgres://") || location.starts_with("postgresql://") {
+        return postgres::PostgresSession::open(location, options).map(|session| Box::new(session) as Box<dyn Session>);
     }
     files::FileSession::open(location, &options.files).map(|session| Box::new(session) as Box<dyn Session>)
 }

@@ -172,6 +172,7 @@ impl fmt::Display for Type {
             Type::Dynamic => f.write_str("typed by value"),
             Type::Bits { len } => write!(f, "bit({len})"),
             Type::Native { engine, name } => write!(f, "{engine}'s {name}"),
+            Type::Held(declared) if **declared == Type::Null => f.write_str("values without a declared type"),
             Type::Held(declared) => write!(f, "{declared} by declaration"),
             Type::Forbidden => f.write_str("a column that the user may not read"),
             Type::Other => f.write_str("a type without a canonical form"),

@@ -1,0 +1,190 @@
+//! PostgreSQL, and what speaks its protocol.
+//!
+//! A session is a snapshot that all connections share. Tables are described from the system catalogs, cut into ranges
+//! of keys or of pages, and each range is read by one COPY in binary form, decoded from the wire into canonical bytes.
+
+mod array;
+mod catalog;
+mod connect;
+mod decode;
+mod failure;
+mod keys;
+mod numeric;
+mod parameters;
+mod passfile;
+mod ranges;
+mod scan;
+mod service;
+mod settings;
+mod snapshot;
+mod sql;
+mod tls;
+mod tuples;
+mod types;
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use self::catalog::Relation;
+use self::connect::Connector;
+use self::keys::Sample;
+use self::parameters::Parameters;
+use self::ranges::{Cut, Size};
+use self::scan::{PostgresPart, Reading};
+use self::snapshot::Snapshot;
+use super::address::Address;
+use super::{Capabilities, OpenOptions, Part, Parts, Scan, ScanColumn, Session};
+use crate::error::{Error, Result};
+use crate::model::schema::{Table, TableName};
+
+/// A database, opened.
+pub struct PostgresSession {
+    snapshot: Snapshot,
+    relations: Vec<Relation>,
+    /// What was learnt of tables, so that the same scan has the same parts each time.
+    surveys: Mutex<Vec<(SurveyKey, Arc<Survey>)>>,
+    bytes_read: AtomicU64,
+    /// The database, for messages.
+    place: String,
+}
+
+/// A table and the key that it is read by.
+type SurveyKey = (TableName, Vec<ScanColumn>);
+
+/// What is known of a table before it is read.
+struct Survey {
+    size: Size,
+    /// `None`: the table cannot or need not be cut by key.
+    sample: Option<Arc<Sample>>,
+}
+
+impl PostgresSession {
+    /// Opens a database, takes a snapshot of it and reads its catalog.
+    ///
+    /// # Errors
+    ///
+    /// If the location is not understood, or the server cannot be reached or set up.
+    pub fn open(location: &str, options: &OpenOptions) -> Result<Self> {
+        let address = Address::parse(location)?;
+        let parameters =
+            Parameters::gather(&address, &|name| std::env::var(name).ok()).map_err(|error| error.at(address.place()))?;
+        let place = parameters.place();
+        let open = || {
+            let connector = Connector::new(&parameters, options.connect_timeout)?;
+            let snapshot = Snapshot::take(connector, options.statement_timeout)?;
+            let relations = snapshot.on_exporter(catalog::read)?;
+            Ok((snapshot, relations))
+        };
+        let (snapshot, relations) = open().map_err(|error: Error| error.at(&place))?;
+        Ok(PostgresSession { snapshot, relations, surveys: Mutex::default(), bytes_read: AtomicU64::new(0), place })
+    }
+
+    fn relation(&self, scan: &Scan) -> Result<&Relation> {
+        let found = self.relations.binary_search_by(|relation| relation.table.name.cmp(&scan.table));
+        found.map(|at| &self.relations[at]).map_err(|_| Error::new(format!("found no table {}", scan.table)).at(&self.place))
+    }
+
+    fn survey(&self, relation: &Relation, scan: &Scan) -> Result<Arc<Survey>> {
+        let key: SurveyKey = (scan.table.clone(), scan.columns[..scan.key_columns].to_vec());
+        let known = |surveys: &[(SurveyKey, Arc<Survey>)]| {
+            surveys.iter().find(|(other, _)| *other == key).map(|(_, survey)| Arc::clone(survey))
+        };
+        if let Some(survey) = known(&self.surveys.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(survey);
+        }
+        let survey = self.snapshot.with(|client| {
+            let size = Size::of(client, &relation.stores)?;
+            let (parts, _) = size.parts();
+            let sample = match parts > 1 && ranges::can_cut_by_key(relation, scan) {
+                true => Some(Arc::new(keys::sample(client, relation, scan, parts, size.pages())?)),
+                false => None,
+            };
+            Ok(Survey { size, sample })
+        });
+        let survey = Arc::new(survey.map_err(|error| error.at(format!("table {}", scan.table)).at(&self.place))?);
+        let mut surveys = self.surveys.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have been faster; all are to see the same.
+        if let Some(known) = known(&surveys) {
+            return Ok(known);
+        }
+        surveys.push((key, Arc::clone(&survey)));
+        Ok(survey)
+    }
+
+    /// How a scan is cut. Rows that are read a second time, for the cells that they lie in, need no order.
+    fn cut(&self, relation: &Relation, scan: &Scan, survey: &Survey) -> Cut {
+        let by_place = ranges::can_cut_by_place(relation, self.snapshot.version_number);
+        match &survey.sample {
+            Some(sample) if !by_place || (scan.cells.is_none() && is_ordered(relation, scan, sample, &survey.size)) => {
+                Cut::Keys(Arc::clone(sample))
+            }
+            _ if by_place => Cut::Places,
+            _ => Cut::Whole,
+        }
+    }
+}
+
+/// Whether ranges of keys come in canonical order, at about the cost of reading the table from end to end.
+fn is_ordered(relation: &Relation, scan: &Scan, sample: &Sample, size: &Size) -> bool {
+    let nullable = keys::nullable(relation, scan).len();
+    // NULL in one of several columns lies anywhere among the keys, and finding it may cost a reading of the table.
+    let nulls_come_first = nullable == 0 || (nullable == 1 && scan.key_columns == 1);
+    nulls_come_first && keys::orders_canonically(relation, scan) && ranges::is_cheap(sample, size)
+}
+
+impl Session for PostgresSession {
+    fn engine(&self) -> String {
+        self.snapshot.version.clone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { many_tables: true, absent_values: false, conditions: true }
+    }
+
+    fn position(&self) -> Option<String> {
+        self.snapshot.position.clone()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if !self.snapshot.is_common() {
+            notes.push(
+                "the server does not export snapshots: each connection sees the database as it was when it was opened".to_string(),
+            );
+        }
+        for relation in self.relations.iter().filter(|relation| relation.has_heirs) {
+            notes.push(format!("{}: rows of tables that inherit from it are audited with those tables", relation.table.name));
+        }
+        notes
+    }
+
+    fn tables(&self) -> Result<Vec<Table>> {
+        Ok(self.relations.iter().map(|relation| relation.table.clone()).collect())
+    }
+
+    fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>> {
+        let relation = self.relation(scan)?;
+        let at_table = |error: Error| error.at(format!("table {}", scan.table)).at(&self.place);
+        let reading = Arc::new(Reading::new(relation, scan).map_err(at_table)?);
+        let survey = self.survey(relation, scan)?;
+        let slices = ranges::slices(relation, scan, &self.cut(relation, scan, &survey), &survey.size);
+        Ok(Box::new(slices.into_iter().map(move |slice| {
+            let (snapshot, bytes_read, place, reading) =
+                (&self.snapshot, &self.bytes_read, self.place.as_str(), Arc::clone(&reading));
+            Ok(Box::new(PostgresPart { snapshot, scan, reading, slice, bytes_read, place }) as Box<dyn Part + 'a>)
+        })))
+    }
+
+    fn seems_ordered(&self, scan: &Scan, held_bytes: u64) -> Result<bool> {
+        let relation = self.relation(scan)?;
+        let survey = self.survey(relation, scan)?;
+        if ranges::is_one_part(relation, &survey.size, held_bytes) {
+            return Ok(true);
+        }
+        Ok(survey.sample.as_ref().is_some_and(|sample| is_ordered(relation, scan, sample, &survey.size)))
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Relaxed)
+    }
+}

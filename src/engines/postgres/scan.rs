@@ -1,0 +1,147 @@
+//! Reading: one COPY for each part, from the wire into canonical bytes.
+
+use std::io::BufRead;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::catalog::Relation;
+use super::decode::{Decode, decoder};
+use super::failure::failure;
+use super::ranges::Slice;
+use super::snapshot::Snapshot;
+use super::sql::identifier;
+use super::tuples::Tuples;
+use super::types::Cast;
+use crate::engines::rows::{Form, RowWriter};
+use crate::engines::{Part, Scan, ScanColumn};
+use crate::error::{Error, Result};
+use crate::model::canonical::push_null;
+use crate::model::kind::Kind;
+use crate::model::row::RowBlock;
+
+/// What is read of each row, and how.
+pub struct Reading {
+    /// What stands between `select` and `from`.
+    list: String,
+    /// One for each column of the scan.
+    columns: Vec<ColumnReading>,
+}
+
+struct ColumnReading {
+    name: String,
+    canonical: Decode,
+    /// How the value is appended as the side holds it, if it is text.
+    raw: Option<Decode>,
+}
+
+impl Reading {
+    /// How the columns of `scan` are read.
+    ///
+    /// # Errors
+    ///
+    /// If a column cannot be read as what the scan asks for.
+    pub fn new(relation: &Relation, scan: &Scan) -> Result<Self> {
+        let column = |column: &ScanColumn| {
+            let (name, read) = (&relation.table.columns[column.index].name, &relation.columns[column.index].read);
+            let canonical = decoder(&read.wire, &column.kind).map_err(|error| error.at(format!("column {name}")))?;
+            Ok(ColumnReading { name: name.clone(), canonical, raw: decoder(&read.wire, &Kind::Text).ok() })
+        };
+        let expression = |column: &ScanColumn| {
+            let name = identifier(&relation.table.columns[column.index].name);
+            match relation.columns[column.index].read.cast {
+                Cast::None => name,
+                Cast::Text => format!("{name}::text"),
+                Cast::Texts => format!("{name}::text[]"),
+            }
+        };
+        let list: Vec<String> = scan.columns.iter().map(expression).collect();
+        Ok(Reading { list: list.join(", "), columns: scan.columns.iter().map(column).collect::<Result<_>>()? })
+    }
+
+    /// The statement that reads the rows of `slice`.
+    pub fn statement(&self, slice: &Slice, condition: Option<&str>) -> String {
+        // A comment at the end of the user's condition ends with its line.
+        let and = condition.map_or_else(String::new, |condition| format!(" and (\n{condition}\n)"));
+        format!("copy (select {} from {} where {}{and}) to stdout (format binary)", self.list, slice.from, slice.condition)
+    }
+
+    #[inline]
+    fn push(&self, place: usize, form: Form, bytes: Option<&[u8]>, out: &mut Vec<u8>) -> Result<()> {
+        let column = &self.columns[place];
+        let pushed = match (bytes, form) {
+            (None, _) => {
+                push_null(out);
+                true
+            }
+            (Some(bytes), Form::Canonical) => (column.canonical)(bytes, out),
+            (Some(bytes), Form::Raw) => column.raw.as_ref().is_some_and(|raw| raw(bytes, out)),
+        };
+        if pushed { Ok(()) } else { Err(malformed(&column.name, bytes)) }
+    }
+}
+
+#[cold]
+fn malformed(column: &str, bytes: Option<&[u8]>) -> Error {
+    let len = bytes.map_or(0, <[u8]>::len);
+    Error::new(format!("found {len} bytes that are no value of the column's type")).at(format!("column {column}"))
+}
+
+/// A part of a table.
+pub struct PostgresPart<'a> {
+    /// Where connections come from.
+    pub snapshot: &'a Snapshot,
+    /// What is read.
+    pub scan: &'a Scan,
+    /// How it is read.
+    pub reading: Arc<Reading>,
+    /// Which rows are read.
+    pub slice: Slice,
+    /// Counts the bytes of all parts.
+    pub bytes_read: &'a AtomicU64,
+    /// The database, for messages.
+    pub place: &'a str,
+}
+
+impl PostgresPart<'_> {
+    fn copy(&self, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
+        let statement = self.reading.statement(&self.slice, self.scan.condition.as_deref());
+        self.snapshot.with(|client| {
+            let mut stream = client.copy_out(&statement).map_err(|error| failure("read", &error))?;
+            let (mut tuples, mut rows, mut bytes) = (Tuples::default(), RowWriter::new(self.scan, emit), 0);
+            loop {
+                let chunk = stream.fill_buf().map_err(|error| failure("read", &error))?;
+                if chunk.is_empty() {
+                    break;
+                }
+                tuples.push(chunk, &mut |bytes, fields| {
+                    if fields.len() != self.scan.columns.len() {
+                        return Err(Error::new(format!("found {} fields, expected {}", fields.len(), self.scan.columns.len())));
+                    }
+                    rows.row(|place, form, out| {
+                        self.reading.push(place, form, fields[place].as_ref().map(|range| &bytes[range.clone()]), out)
+                    })
+                })?;
+                let len = chunk.len();
+                bytes += len as u64;
+                stream.consume(len);
+            }
+            self.bytes_read.fetch_add(bytes, Relaxed);
+            tuples.finish()?;
+            rows.finish()
+        })
+    }
+}
+
+impl Part for PostgresPart<'_> {
+    fn weight_bytes(&self) -> u64 {
+        self.slice.weight_bytes
+    }
+
+    fn least_key(&self) -> Option<&[u8]> {
+        self.slice.least_key.as_deref()
+    }
+
+    fn read(self: Box<Self>, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
+        self.copy(emit).map_err(|error| error.at(format!("table {}", self.scan.table)).at(self.place))
+    }
+}

@@ -1,0 +1,183 @@
+//! The promises, one by one.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use tieout::engines::{Part, Scan};
+use tieout::error::{Error, Result};
+use tieout::model::digest::{Digester, Fingerprint, key_hash};
+use tieout::model::range::{CellSet, Cells};
+use tieout::model::row::compare_keys;
+
+use super::Case;
+use super::tables::Rows;
+
+/// Most bytes of rows that a part may have.
+const PART_BYTES_MAX: usize = 32 << 20;
+
+/// A part, read: its rows, and the least key that it promised.
+struct Read {
+    rows: Rows,
+    least: Option<Vec<u8>>,
+}
+
+fn read(part: Result<Box<dyn Part + '_>>) -> Result<Read> {
+    let part = part?;
+    let least = part.least_key().map(<[u8]>::to_vec);
+    let mut rows = Rows::new();
+    part.read(&mut |block| {
+        assert!(!block.is_empty(), "a block has at least one row");
+        rows.extend(block.iter().map(|row| (row.key().to_vec(), row.compared().to_vec())));
+        Ok(())
+    })?;
+    Ok(Read { rows, least })
+}
+
+/// All parts in their order.
+#[track_caller]
+fn parts(case: &Case<'_>, scan: &Scan) -> Vec<Read> {
+    let parts = case.made.session.parts(scan).and_then(|parts| parts.map(read).collect::<Result<_>>());
+    parts.unwrap_or_else(|error| panic!("{}: {error:?}", case.name))
+}
+
+fn sorted<'a>(rows: impl IntoIterator<Item = &'a (Vec<u8>, Vec<u8>)>) -> Vec<&'a [u8]> {
+    let mut rows: Vec<&[u8]> = rows.into_iter().map(|(_, row)| row.as_slice()).collect();
+    rows.sort_unstable();
+    rows
+}
+
+/// Holds rows against those that are expected, as multisets.
+#[track_caller]
+fn same<'a>(case: &Case<'_>, what: &str, found: impl IntoIterator<Item = &'a (Vec<u8>, Vec<u8>)>, expected: &Rows) {
+    let (found, expected) = (sorted(found), sorted(expected));
+    if let Some(at) = (0..found.len().max(expected.len())).find(|&i| found.get(i) != expected.get(i)) {
+        let (one, other) = (found.get(at).map(|row| show(row)), expected.get(at).map(|row| show(row)));
+        panic!("{}: {what}: {} rows, expected {}; first {one:?}, expected {other:?}", case.name, found.len(), expected.len());
+    }
+}
+
+fn show(row: &[u8]) -> String {
+    tieout::model::value::render_key(row).chars().take(300).collect::<String>() + &format!(" {:02x?}", &row[..row.len().min(40)])
+}
+
+/// Names, columns and keys are those of the table, each time.
+pub fn describes(case: &Case<'_>) {
+    let session = &case.made.session;
+    let tables = session.tables().unwrap();
+    assert_eq!(session.tables().unwrap(), tables, "{}", case.name);
+    assert!(tables.is_sorted_by(|one, other| one.name < other.name), "{}", case.name);
+    let table = tables.iter().find(|table| table.name == case.scan.table).unwrap();
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    let expected: Vec<&str> = case.table.columns.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, expected, "{}", case.name);
+    if case.made.has_keys {
+        let key = expected[..case.table.key].to_vec();
+        assert_eq!(table.keys, if case.table.declared { vec![key] } else { vec![] }, "{}", case.name);
+    }
+    assert!(!session.engine().is_empty());
+}
+
+/// The parts together hold each row once; none is too large, nor all rows in one where there are many.
+pub fn reads_every_row_once(case: &Case<'_>) {
+    let parts = parts(case, &case.scan);
+    same(case, "all parts", parts.iter().flat_map(|part| &part.rows), &case.expected);
+    let weights: Vec<usize> = parts.iter().map(|part| part.rows.iter().map(|(_, row)| row.len()).sum()).collect();
+    assert!(weights.iter().all(|&bytes| bytes <= PART_BYTES_MAX), "{}: {weights:?}", case.name);
+    if case.made.has_keys && weights.iter().sum::<usize>() > 20 << 20 {
+        assert!(weights.len() > 1, "{}: one part of {weights:?} bytes", case.name);
+    }
+}
+
+/// The fingerprint is the expected one, whatever the order in which parts are read and by how many threads.
+pub fn reads_alike_whoever_reads(case: &Case<'_>) {
+    let digester = Digester::with_seed(9);
+    let print = |rows: &Rows| {
+        let mut print = Fingerprint::default();
+        rows.iter().for_each(|(_, row)| print.add(digester.digest(row)));
+        print
+    };
+    let expected = print(&case.expected);
+    for threads in [1, 4, 4] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let parts = case.made.session.parts(&case.scan).unwrap();
+        let prints: Result<Vec<Fingerprint>> =
+            pool.install(|| parts.par_bridge().map(|part| read(part).map(|part| print(&part.rows))).collect());
+        let mut sum = Fingerprint::default();
+        prints.unwrap_or_else(|error| panic!("{}: {error:?}", case.name)).into_iter().for_each(|print| sum.merge(print));
+        assert_eq!(sum, expected, "{}: {threads} threads", case.name);
+    }
+    let held: Vec<_> = case.made.session.parts(&case.scan).unwrap().collect();
+    let backwards: Vec<Read> = held.into_iter().rev().map(|part| read(part).unwrap()).collect();
+    same(case, "backwards", backwards.iter().flat_map(|part| &part.rows), &case.expected);
+}
+
+/// Where the parts are said to come in the order of their keys they do, and no key is below the least one promised.
+pub fn keeps_the_order_it_claims(case: &Case<'_>) {
+    if !case.made.tells_order || !case.made.session.seems_ordered(&case.scan, 0).unwrap() {
+        return;
+    }
+    let mut greatest: Option<&[u8]> = None;
+    let parts = parts(case, &case.scan);
+    for (place, part) in parts.iter().enumerate() {
+        let keys = || part.rows.iter().map(|(key, _)| key.as_slice());
+        if let Some(greatest) = greatest {
+            let late = keys().find(|key| compare_keys(key, greatest).is_lt());
+            assert!(late.is_none(), "{}: part {place} has {:?} after {:?}", case.name, late.map(show), show(greatest));
+        }
+        if let Some(least) = &part.least {
+            let later = parts[place..].iter().flat_map(|part| &part.rows);
+            let below = later.map(|(key, _)| key).find(|key| compare_keys(key, least).is_lt());
+            assert!(below.is_none(), "{}: {:?} is below {:?}", case.name, below.map(|key| show(key)), show(least));
+        }
+        let order = |one: &&[u8], other: &&[u8]| -> Ordering { compare_keys(one, other) };
+        greatest = keys().chain(greatest).max_by(order);
+    }
+}
+
+/// A scan of some cells gives the rows whose key hashes lie in them.
+pub fn selects_cells(case: &Case<'_>) {
+    let cells = Cells::of_bits(4);
+    for holds in [|_: usize| false, |cell: usize| cell == 3, |cell: usize| cell.is_multiple_of(2), |_: usize| true] {
+        let set = CellSet::new(cells, holds);
+        let within = |(key, _): &&(Vec<u8>, Vec<u8>)| set.contains(key_hash(key));
+        let expected: Rows = case.expected.iter().filter(within).cloned().collect();
+        let scan = Scan { cells: Some(Arc::new(set.clone())), ..case.scan.clone() };
+        let parts = parts(case, &scan);
+        same(case, "some cells", parts.iter().flat_map(|part| &part.rows), &expected);
+    }
+}
+
+/// A condition selects, together with cells and without.
+pub fn selects_by_condition(case: &Case<'_>) {
+    let Some(column) = case.table.columns.iter().position(|(name, _)| *name == "v") else { return };
+    if !case.made.session.capabilities().conditions {
+        return;
+    }
+    for (condition, low, high) in [("v >= 10 and v < 20", 10, 20), ("v = 3 or v = 4", 3, 5), ("v < 0 -- none", 0, 0)] {
+        let scan = Scan { condition: Some(condition.to_string()), ..case.scan.clone() };
+        let met = |(row, _): &(&Vec<Option<String>>, &(Vec<u8>, Vec<u8>))| {
+            row[column].as_ref().is_some_and(|v| (low..high).contains(&v.parse::<i64>().unwrap()))
+        };
+        let expected: Rows = case.table.rows.iter().zip(&case.expected).filter(met).map(|(_, row)| row.clone()).collect();
+        same(case, condition, parts(case, &scan).iter().flat_map(|part| &part.rows), &expected);
+    }
+}
+
+/// An error of the one who takes the rows ends the reading, is handed back, and spoils nothing.
+pub fn survives_a_taker_that_fails(case: &Case<'_>) {
+    for _ in 0..6 {
+        for part in case.made.session.parts(&case.scan).unwrap().take(2) {
+            let mut taken = 0;
+            let outcome = part.unwrap().read(&mut |block| {
+                taken += block.len();
+                Err(Error::new("enough"))
+            });
+            match outcome {
+                Err(error) => assert_eq!((error.to_string().as_str(), taken > 0), ("enough", true), "{}", case.name),
+                Ok(_) => assert_eq!(taken, 0, "{}: an error was not handed back", case.name),
+            }
+        }
+    }
+    same(case, "afterwards", parts(case, &case.scan).iter().flat_map(|part| &part.rows), &case.expected);
+}
