@@ -11,6 +11,7 @@ mod live; // sides that others write to, standbys, sides that cannot be opened
 mod model; // random tables and edits against a naive comparison; canonical bytes against a slow one
 mod mysql; // MySQL and MariaDB by themselves
 mod pairs; // every pair of engines by every category of types
+mod postgres; // PostgreSQL itself: types, catalog, ranges, connecting
 mod reports; // the report, read by DuckDB and pyarrow
 mod sqlite; // SQLite: what it holds, how it is read, who writes meanwhile
 mod support; // a folder, the program, files in every format, Python

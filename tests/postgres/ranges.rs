@@ -1,0 +1,143 @@
+use std::collections::BTreeSet;
+
+use tieout::engines::Session;
+use tieout::model::row::compare_keys;
+
+use super::{database, described, open, parts, scan};
+
+/// Reads a table by `key` and makes sure that each row comes once; says in how many parts, and whether in order.
+fn read(session: &dyn Session, name: &str, key: &[&str], count: usize) -> (usize, bool) {
+    let table = described(session, name);
+    let scan = scan(&table, key);
+    let ordered = session.seems_ordered(&scan, 48 << 20).unwrap();
+    let parts = parts(session, &scan).unwrap();
+    let rows: Vec<&(Vec<u8>, Vec<u8>)> = parts.iter().flat_map(|(_, rows)| rows).collect();
+    assert_eq!(rows.len(), count, "{name}");
+    assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), count, "{name}: rows are distinct");
+    if ordered && parts.len() > 1 {
+        let keys: Vec<&Vec<u8>> = rows.iter().map(|(key, _)| key).collect();
+        for (at, (least, rows)) in parts.iter().enumerate() {
+            let before: usize = parts[..at].iter().map(|(_, rows)| rows.len()).sum();
+            let highest = keys[..before].iter().max_by(|a, b| compare_keys(a, b));
+            let lowest = rows.iter().map(|(key, _)| key).min_by(|a, b| compare_keys(a, b));
+            if let (Some(highest), Some(lowest)) = (highest, lowest) {
+                assert!(compare_keys(highest, lowest).is_le(), "{name}: part {at}");
+            }
+            if let (Some(least), Some(lowest)) = (least, lowest) {
+                assert!(compare_keys(least, lowest).is_le(), "{name}: part {at}");
+            }
+        }
+        let largest = parts.iter().map(|(_, rows)| rows.len()).max().unwrap();
+        assert!(largest * parts.len() <= count * 4, "{name}: {largest} of {count} rows in one of {} parts", parts.len());
+    }
+    (parts.len(), ordered)
+}
+
+#[test]
+fn every_row_comes_once_and_in_order_whatever_the_keys_look_like() {
+    let database = database();
+    let filler = "repeat('x', 300) as filler";
+    // Ordered keys with gaps, skew, extremes; several columns; other types. 60,000 rows are about 20 MiB.
+    for (name, key, from) in [
+        ("gaps", "(case when i <= 1000 then i else 1000000000000 + i * 7 end)::int8 as k", "generate_series(1, 60000) i"),
+        (
+            "limits",
+            "case i when 1 then -9223372036854775808 when 60000 then 9223372036854775807 else i - 30000 end as k",
+            "generate_series(1, 60000) i",
+        ),
+        ("amounts", "(i - 30000) / 7.0 as k", "generate_series(1, 60000) i"),
+        ("times", "timestamp '2000-01-01' + i * interval '1 second 7 microseconds' as k", "generate_series(1, 60000) i"),
+        ("words", "('w' || lpad(i::text, 9, '0')) collate \"C\" as k", "generate_series(1, 60000) i"),
+        ("floats", "(i - 30000)::float8 / 3 as k", "generate_series(1, 60000) i"),
+    ] {
+        database.run(&format!(
+            "create table public.{name} as select {key}, {filler} from {from}; alter table public.{name} add primary key (k)"
+        ));
+    }
+    database.run("create table public.pairs as select (i / 1000)::int as a, (i % 1000)::int as b, repeat('x', 300) as filler from generate_series(1, 60000) i; alter table public.pairs add primary key (a, b)");
+    let session = open(&database);
+    for name in ["gaps", "limits", "amounts", "times", "words", "floats"] {
+        let (parts, ordered) = read(session.as_ref(), name, &["k"], 60_000);
+        assert!(parts >= 4 && ordered, "{name}: {parts} parts, ordered: {ordered}");
+    }
+    let (parts, ordered) = read(session.as_ref(), "pairs", &["a", "b"], 60_000);
+    assert!(parts >= 4 && ordered);
+    // In another order than the index's there is no order to read in, and the rows come by page.
+    let (parts, ordered) = read(session.as_ref(), "pairs", &["b", "a"], 60_000);
+    assert!(parts >= 4 && !ordered);
+}
+
+#[test]
+fn keys_in_no_useful_order_are_read_by_page() {
+    let database = database();
+    // Far more than what is read by its index whatever its order.
+    database.run("create table public.scattered as select md5(i::text)::uuid as k, repeat('x', 900) as filler from generate_series(1, 50000) i; alter table public.scattered add primary key (k)");
+    database.run("create table public.collated as select 'w' || i as k, repeat('x', 300) as filler from generate_series(1, 60000) i; alter table public.collated add primary key (k)");
+    let session = open(&database);
+    for (name, count) in [("scattered", 50_000), ("collated", 60_000)] {
+        let (parts, ordered) = read(session.as_ref(), name, &["k"], count);
+        assert!(parts >= 4 && !ordered, "{name}");
+    }
+    // The parts are the same each time.
+    let table = described(session.as_ref(), "scattered");
+    let scan = scan(&table, &["k"]);
+    assert_eq!(parts(session.as_ref(), &scan).unwrap(), parts(session.as_ref(), &scan).unwrap());
+}
+
+#[test]
+fn keys_that_are_null_come_first_and_are_not_lost() {
+    let database = database();
+    database.run(
+        "create table public.t as select nullif(i, 30000) as k, repeat('x', 300) || i as filler from generate_series(1, 60000) i",
+    );
+    database.run("insert into public.t values (null, 'last'); create unique index on public.t (k)");
+    let session = open(&database);
+    let table = described(session.as_ref(), "t");
+    assert!(table.keys.is_empty(), "a key that may be NULL is not offered");
+    let (parts, ordered) = read(session.as_ref(), "t", &["k"], 60_001);
+    assert!(parts >= 4 && ordered);
+}
+
+#[test]
+fn small_and_empty_tables_are_one_part() {
+    let database = database();
+    database.run("create table public.empty (k int primary key); create table public.small as select i as k from generate_series(1, 100) i order by random()");
+    database.run("create view public.seen as select * from public.small");
+    let session = open(&database);
+    assert_eq!(read(session.as_ref(), "empty", &["k"], 0), (1, true));
+    assert_eq!(read(session.as_ref(), "small", &["k"], 100), (1, true));
+    assert_eq!(read(session.as_ref(), "seen", &["k"], 100), (1, false));
+}
+
+#[test]
+fn ranges_of_composite_keys_are_served_by_the_index() {
+    let database = database();
+    database.run("create table public.t as select (i / 100)::int as a, (i % 100)::text collate \"C\" as b, repeat('x', 100) as v from generate_series(1, 50000) i; alter table public.t add primary key (a, b); analyze public.t");
+    // The form of the conditions is held by a unit test of the engine.
+    let condition = "(\"a\", \"b\") >= ('10'::\"pg_catalog\".\"int4\", '5'::\"pg_catalog\".\"text\") and (\"a\", \"b\") < ('12'::\"pg_catalog\".\"int4\", '7'::\"pg_catalog\".\"text\")";
+    let mut client = postgres::Client::connect(&database.location, postgres::NoTls).unwrap();
+    let plan = client.query(&format!("explain select a, b, v from only \"public\".\"t\" where {condition}"), &[]).unwrap();
+    let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+    assert!(plan.iter().any(|line| line.contains("Index Cond: ((ROW(a, b) >=")), "{plan:#?}");
+}
+
+#[test]
+fn partitions_are_one_table_and_read_once() {
+    let database = database();
+    database.run("create table public.p (k int primary key, v text) partition by range (k)");
+    for (i, from) in [0, 20_000, 40_000].into_iter().enumerate() {
+        database.run(&format!("create table public.p{i} partition of public.p for values from ({from}) to ({})", from + 20_000));
+    }
+    database.run("create table public.rest partition of public.p default partition by list (k); create table public.rest_of_all partition of public.rest default");
+    database.run("insert into public.p select i, repeat('x', 300) from generate_series(0, 60999) i; analyze");
+    let session = open(&database);
+    let names: Vec<String> = session.tables().unwrap().into_iter().map(|table| table.name.to_string()).collect();
+    assert_eq!(names, ["public.p"]);
+    let table = described(session.as_ref(), "p");
+    assert_eq!((table.keys, table.rows), (vec![vec!["k".to_string()]], Some(61_000)));
+    let (parts, ordered) = read(session.as_ref(), "p", &["k"], 61_000);
+    assert!(parts >= 4 && ordered);
+    // By something that no index orders: partition by partition.
+    let (parts, ordered) = read(session.as_ref(), "p", &["v", "k"], 61_000);
+    assert!(parts >= 4 && !ordered);
+}
