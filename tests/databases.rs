@@ -71,6 +71,15 @@ pub struct Database {
     _folder: Option<TempDir>,
 }
 
+/// A connection whose statements mean what they say, whatever the server's defaults.
+fn connect_postgres(location: &str) -> Client {
+    let mut client = postgres::Client::connect(location, postgres::NoTls).unwrap();
+    let settings =
+        "set search_path = public; set timezone = 'UTC'; set datestyle = 'ISO, MDY'; set standard_conforming_strings = on";
+    client.batch_execute(settings).unwrap();
+    Client::Postgres(Box::new(client))
+}
+
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 impl Database {
@@ -86,7 +95,7 @@ impl Database {
         let location = format!("{}/{name}", admin.rsplit_once('/').unwrap().0);
         let client = if engine.is_postgres() {
             postgres::Client::connect(&admin, postgres::NoTls).unwrap().batch_execute(&format!("create database {name}")).unwrap();
-            Client::Postgres(Box::new(postgres::Client::connect(&location, postgres::NoTls).unwrap()))
+            connect_postgres(&location)
         } else {
             let mut admin = mysql::Conn::new(mysql::Opts::from_url(&admin).unwrap()).unwrap();
             admin.query_drop(format!("create database {name}")).unwrap();
@@ -101,7 +110,7 @@ impl Database {
     pub fn join(engine: Engine, location: &str) -> Database {
         let client = match engine {
             Engine::Sqlite => Client::Sqlite(rusqlite::Connection::open(location.trim_start_matches("sqlite:")).unwrap()),
-            _ if engine.is_postgres() => Client::Postgres(Box::new(postgres::Client::connect(location, postgres::NoTls).unwrap())),
+            _ if engine.is_postgres() => connect_postgres(location),
             _ => Client::Mysql(Box::new(mysql::Conn::new(mysql::Opts::from_url(location).unwrap()).unwrap())),
         };
         Database { engine, name: String::new(), location: location.to_string(), client: RefCell::new(client), _folder: None }

@@ -67,7 +67,7 @@ fn a_standby_is_audited_like_its_primary() {
     loop {
         let client = postgres::Client::connect(&standby, postgres::NoTls);
         if client.is_ok_and(|mut client| {
-            client.query_one("select count(*) from tgt", &[]).is_ok_and(|row| row.get::<_, i64>(0) == 20_000)
+            client.query_one("select count(*) from public.tgt", &[]).is_ok_and(|row| row.get::<_, i64>(0) == 20_000)
         }) {
             break;
         }

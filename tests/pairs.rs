@@ -40,7 +40,7 @@ fn categories() -> Vec<Category> {
             &["9223372036854775807", "-9223372036854775808", "9007199254740993", "9007199254740992"],
         ),
         category(
-            "unsigned",
+            "huge",
             ["numeric(20,0)", "bigint unsigned", "none"],
             Some(UInt64),
             &["0", "18446744073709551615", "9223372036854775808", "9223372036854775807"],
@@ -63,14 +63,14 @@ fn categories() -> Vec<Category> {
             ],
         ),
         category(
-            "double",
+            "float8",
             ["double precision", "double", "DOUBLE"],
             Some(Float64),
             &["0.1", "1e-9", "1e26", "1.7976931348623157e308", "-2.2250738585072014e-308", "0.3333333333333333", "2e-9"],
         ),
-        category("single", ["real", "float", "none"], Some(Float32), &["0.1", "16777216", "-1.5", "3.4028235e38", "0.2"]),
+        category("float4", ["real", "float", "none"], Some(Float32), &["0.1", "16777216", "-1.5", "3.4028235e38", "0.2"]),
         category(
-            "text",
+            "words",
             ["text", "text character set utf8mb4", "TEXT"],
             Some(Utf8),
             &[
@@ -90,7 +90,7 @@ fn categories() -> Vec<Category> {
             ],
         ),
         category(
-            "varchar",
+            "short",
             ["varchar(40)", "varchar(40) character set latin1", "VARCHAR(40)"],
             Some(Utf8),
             &["abc", "ABC", "é", "ß", "abc "],
@@ -127,7 +127,7 @@ fn categories() -> Vec<Category> {
         ),
         category("flag", ["boolean", "tinyint(1)", "BOOLEAN"], Some(Boolean), &["1", "0"]),
         category(
-            "uuid",
+            "guid",
             ["uuid", "char(36)", "UUID"],
             Some(Utf8),
             &[
@@ -194,7 +194,7 @@ fn literal(engine: Engine, category: &Category, cell: &Option<String>) -> String
         ("flag", engine) if engine.is_postgres() => format!("({text} = 1)"),
         ("flag", _) => text.clone(),
         ("instant", engine) if engine.is_postgres() => format!("'{text}+00'"),
-        ("double" | "single", engine) if engine.is_mysql() => text.clone(),
+        ("float8" | "float4", engine) if engine.is_mysql() => text.clone(),
         _ => quoted,
     }
 }

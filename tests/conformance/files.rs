@@ -68,7 +68,7 @@ fn batch(table: &TestTable) -> RecordBatch {
         let array = array(*ty, cells(place));
         let field = Field::new(*name, array.data_type().clone(), true);
         match ty {
-            Ty::Uuid => (field.with_metadata([("ARROW:extension:name".to_string(), "arrow.uuid".to_string())].into()), array),
+            Ty::Uuid => (field.with_metadata([("ARROW:extension:name".to_string(), "arrow.uuid".to_string())]), array),
             _ => (field, array),
         }
     });

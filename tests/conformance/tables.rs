@@ -245,7 +245,7 @@ pub fn tables() -> Vec<TestTable> {
 /// More rows than one part holds: dense keys, then far ones, in the order of their keys.
 fn large() -> TestTable {
     let mut random = fastrand::Rng::with_seed(4);
-    let keys = (-9..0).chain(1..=12_000).chain((0..12_000).map(|i| 1_000_000_000_000 + i * 7919));
+    let keys = (-9i64..0).chain(1..=12_000).chain((0..12_000).map(|i| 1_000_000_000_000 + i * 7919));
     let filler = |random: &mut fastrand::Rng| (0..1000).map(|_| random.alphanumeric()).collect::<String>();
     let rows = keys.enumerate().map(|(i, key)| vec![some(key), some(i), Some(filler(&mut random))]).collect();
     TestTable {

@@ -39,10 +39,10 @@ use crate::model::schema::{Table, TableName};
 
 /// A database, opened.
 pub struct PostgresSession {
-    snapshot: Snapshot,
-    relations: Vec<Relation>,
+    snapshot: Arc<Snapshot>,
+    relations: Arc<Vec<Relation>>,
     /// What was learnt of tables, so that the same scan has the same parts each time.
-    surveys: Mutex<Vec<(SurveyKey, Arc<Survey>)>>,
+    surveys: Arc<Mutex<Vec<(SurveyKey, Arc<Survey>)>>>,
     bytes_read: AtomicU64,
     /// The database, for messages.
     place: String,
@@ -76,7 +76,8 @@ impl PostgresSession {
             Ok((snapshot, relations))
         };
         let (snapshot, relations) = open().map_err(|error: Error| error.at(&place))?;
-        Ok(PostgresSession { snapshot, relations, surveys: Mutex::default(), bytes_read: AtomicU64::new(0), place })
+        let (snapshot, relations) = (Arc::new(snapshot), Arc::new(relations));
+        Ok(PostgresSession { snapshot, relations, surveys: Arc::default(), bytes_read: AtomicU64::new(0), place })
     }
 
     fn relation(&self, scan: &Scan) -> Result<&Relation> {
@@ -156,6 +157,16 @@ impl Session for PostgresSession {
             notes.push(format!("{}: rows of tables that inherit from it are audited with those tables", relation.table.name));
         }
         notes
+    }
+
+    fn again(&self) -> Option<Box<dyn Session>> {
+        Some(Box::new(PostgresSession {
+            snapshot: Arc::clone(&self.snapshot),
+            relations: Arc::clone(&self.relations),
+            surveys: Arc::clone(&self.surveys),
+            bytes_read: AtomicU64::new(0),
+            place: self.place.clone(),
+        }))
     }
 
     fn tables(&self) -> Result<Vec<Table>> {
