@@ -4,10 +4,11 @@
 //! <https://dev.mysql.com/doc/refman/9.4/en/connection-options.html>.
 
 use std::path::Path;
+use std::time::Instant;
 
 use mysql::{Conn, Opts, OptsBuilder};
 
-use super::failure::failure;
+use super::failure::{code, failure};
 use super::options::OptionFile;
 use super::tls::{self, Mode, Tls};
 use crate::engines::OpenOptions;
@@ -115,12 +116,19 @@ impl Server {
     }
 
     fn connect_with(&self, impatient: bool) -> Result<Conn> {
+        let started = Instant::now();
         let open = |tls| Conn::new(self.opts(tls, impatient));
         let opened = match open(self.tls.options()) {
             Err(error) if self.tls.is_optional() && tls::is_not_offered(&error) => open(None),
             opened => opened,
         };
         opened.map_err(|error| {
+            let timeout = self.options.connect_timeout;
+            if impatient && code(&error).is_none() && started.elapsed() >= timeout {
+                return Error::new(format!("connect: found no answer within {timeout:?}"))
+                    .at(self.place.as_str())
+                    .hint("check host and port, and that the server is up");
+            }
             let certificate = matches!(error, mysql::Error::TlsError(_));
             let error = failure("connect", error).at(self.place.as_str());
             match (certificate, self.tls.is_verifying()) {

@@ -113,8 +113,9 @@ impl Decoder {
     #[inline]
     pub(super) fn push_canonical(&self, value: &Value, out: &mut Vec<u8>) -> Result<()> {
         match (self.push, value) {
-            (Push::Integer, Value::Int(value)) => canonical::push_i64(out, Tag::Number, *value),
-            (Push::Integer, Value::UInt(value)) => canonical::push_whole(out, Tag::Number, i128::from(*value)),
+            // Bits that bound a range come as numbers.
+            (Push::Integer | Push::Bits, Value::Int(value)) => canonical::push_i64(out, Tag::Number, *value),
+            (Push::Integer | Push::Bits, Value::UInt(value)) => canonical::push_whole(out, Tag::Number, i128::from(*value)),
             (Push::Decimal, Value::Bytes(digits)) => self.push_decimal(digits, out),
             (Push::Float, Value::Float(value)) => canonical::push_float(out, f64::from(*value)),
             (Push::Float, Value::Double(value)) => canonical::push_float(out, *value),
@@ -122,6 +123,7 @@ impl Decoder {
             (Push::FloatAsNumber(bits), Value::Double(value)) => canonical::push_float_as_number(out, *value, bits),
             (Push::Bits, Value::Bytes(bytes)) => canonical::push_whole(out, Tag::Number, i128::from(unsigned(bytes))),
             (Push::Boolean, Value::Bytes(bytes)) => canonical::push_boolean(out, unsigned(bytes) != 0),
+            (Push::Boolean, Value::Int(value)) => canonical::push_boolean(out, *value != 0),
             (Push::Text, Value::Bytes(bytes)) => {
                 let tag = if self.as_text(bytes).is_some() { Tag::Text } else { Tag::Unparsed };
                 canonical::push_bytes(out, tag, bytes);

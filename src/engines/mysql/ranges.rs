@@ -46,6 +46,16 @@ struct Low {
     inclusive: bool,
 }
 
+/// What the server answers when it is asked for a value.
+enum Found {
+    /// There is none.
+    Nothing,
+    /// One that can be a bound.
+    Bound(Bound),
+    /// One that cannot, such as 2022-02-31: what lies around it stays together.
+    Unusable,
+}
+
 impl Range {
     /// The values below which no row of the range has the index's first columns.
     pub(super) fn least(&self) -> Vec<&Value> {
@@ -119,7 +129,7 @@ impl Cutter<'_> {
             return Ok(());
         }
         let ends = (self.end(prefix, "")?, self.end(prefix, " DESC")?);
-        let (Some(first), Some(last)) = ends else {
+        let (Found::Bound(first), Found::Bound(last)) = ends else {
             self.ranges.push(whole);
             return Ok(());
         };
@@ -145,9 +155,13 @@ impl Cutter<'_> {
         while let Some(middle) = top.as_ref().and_then(|top| form.between(&piece.first.value, top)) {
             let Some(literal) = form.literal(&middle) else { break };
             let bound = Bound { value: middle.clone(), literal };
-            let Some(found) = self.next(prefix, &piece.first, Some(&bound), piece.high.as_ref())? else {
-                top = Some(middle);
-                continue;
+            let found = match self.next(prefix, &piece.first, &bound, piece.high.as_ref())? {
+                Found::Bound(found) => found,
+                Found::Unusable => break,
+                Found::Nothing => {
+                    top = Some(middle);
+                    continue;
+                }
             };
             let low = Low { bound: found.clone(), inclusive: true };
             let below = self.estimate(prefix, piece.low.as_ref(), Some(&found))?;
@@ -166,7 +180,15 @@ impl Cutter<'_> {
             let rows = self.estimate(&equal, None, None)?;
             let heavy = rows > self.rows_max && equal.len() < self.columns.len();
             let skipped = if heavy { 0 } else { self.rows_max.saturating_sub(rows) };
-            let next = self.nth(prefix, &first, piece.high.as_ref(), skipped)?;
+            let next = match self.nth(prefix, &first, piece.high.as_ref(), skipped)? {
+                Found::Nothing => None,
+                Found::Bound(next) => Some(next),
+                Found::Unusable => {
+                    let rows = self.estimate(prefix, low.as_ref(), piece.high.as_ref())?;
+                    self.push(prefix, low, piece.high, rows);
+                    return Ok(());
+                }
+            };
             if heavy {
                 self.level(&equal, rows)?;
             } else {
@@ -213,39 +235,40 @@ impl Cutter<'_> {
     }
 
     /// The least value behind the prefix, or with ` DESC` the greatest.
-    fn end(&mut self, prefix: &[Bound], way: &str) -> Result<Option<Bound>> {
+    fn end(&mut self, prefix: &[Bound], way: &str) -> Result<Found> {
         let terms = self.rows_of(prefix, None, None);
         self.value(prefix, &terms, way, 0)
     }
 
     /// The least value that is above `above`, not below `from`, and below `high`.
-    fn next(&mut self, prefix: &[Bound], above: &Bound, from: Option<&Bound>, high: Option<&Bound>) -> Result<Option<Bound>> {
+    fn next(&mut self, prefix: &[Bound], above: &Bound, from: &Bound, high: Option<&Bound>) -> Result<Found> {
         let low = Low { bound: above.clone(), inclusive: false };
         let mut terms = self.rows_of(prefix, Some(&low), high);
         let (column, _) = &self.columns[prefix.len()];
-        terms.extend(from.map(|from| format!("{} >= {}", column.quoted, from.literal)));
+        terms.push(format!("{} >= {}", column.quoted, from.literal));
         self.value(prefix, &terms, "", 0)
     }
 
     /// The value above `above` that comes after `skipped` other rows.
-    fn nth(&mut self, prefix: &[Bound], above: &Bound, high: Option<&Bound>, skipped: u64) -> Result<Option<Bound>> {
+    fn nth(&mut self, prefix: &[Bound], above: &Bound, high: Option<&Bound>, skipped: u64) -> Result<Found> {
         let low = Low { bound: above.clone(), inclusive: false };
         let terms = self.rows_of(prefix, Some(&low), high);
         self.value(prefix, &terms, "", skipped)
     }
 
-    fn value(&mut self, prefix: &[Bound], terms: &[String], way: &str, skipped: u64) -> Result<Option<Bound>> {
+    fn value(&mut self, prefix: &[Bound], terms: &[String], way: &str, skipped: u64) -> Result<Found> {
         let (column, form) = &self.columns[prefix.len()];
         let (expression, name) = (form.expression(column), &column.quoted);
         let condition = if terms.is_empty() { String::new() } else { format!(" WHERE {}", terms.join(" AND ")) };
         let sql = format!("SELECT {expression} FROM {}{condition} ORDER BY {name}{way} LIMIT 1 OFFSET {skipped}", self.from);
         let row: Option<Row> = self.conn.exec_first(sql, ()).map_err(|error| failure("look for a range's end", error))?;
-        let Some(value) = row.and_then(|row| row.unwrap().into_iter().next()) else { return Ok(None) };
-        match form.literal(&value) {
-            Some(literal) => Ok(Some(Bound { value, literal })),
-            // A value that cannot be compared with is no end: what lies around it stays together.
-            None => Ok(None),
-        }
+        Ok(match row.and_then(|row| row.as_ref(0).cloned()) {
+            None => Found::Nothing,
+            Some(value) => match form.literal(&value) {
+                Some(literal) => Found::Bound(Bound { value, literal }),
+                None => Found::Unusable,
+            },
+        })
     }
 
     /// About how many rows there are, by the server's estimate; at least one.
