@@ -4,18 +4,18 @@ use std::collections::HashMap;
 
 use postgres::{Client, Row};
 
-use super::failure::failure;
+use super::failure::{failure, field};
 use super::types::{self, Read, TypeRow, Types};
 use crate::error::Result;
 use crate::model::schema::{Column, Table, TableName, Type};
 
 /// The tables of users, each row of which is audited once: partitions belong to their table, views of extensions to
-/// nobody.
+/// nobody. What the server tells of a table that was dropped meanwhile is NULL.
 const RELATIONS: &str = "
     select c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relispartition, c.relhassubclass, a.amname::text,
         c.reltuples::float8, c.relpages::int8, (select i.inhparent from pg_inherits i where i.inhrelid = c.oid limit 1),
-        has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'),
-        case when c.relpages = 0 and c.relkind in ('r', 'm') then pg_relation_size(c.oid) else 0 end
+        coalesce(has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'), false),
+        case when c.relpages = 0 and c.relkind in ('r', 'm') then coalesce(pg_relation_size(c.oid), 0) else 0 end
     from pg_class c join pg_namespace n on n.oid = c.relnamespace left join pg_am a on a.oid = c.relam
     where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
         and not (c.relkind in ('v', 'f') and exists (select from pg_depend d where d.classid = 'pg_class'::regclass
@@ -26,7 +26,7 @@ const COLUMNS: &str = "
     select a.attrelid, a.attnum, a.attname::text, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
         a.attnotnull and not exists (select from pg_constraint k where k.conrelid = a.attrelid and k.contype = 'n'
             and not k.convalidated and a.attnum = any (k.conkey)),
-        has_schema_privilege(c.relnamespace, 'usage') and has_column_privilege(a.attrelid, a.attnum, 'select'),
+        coalesce(has_schema_privilege(c.relnamespace, 'usage') and has_column_privilege(a.attrelid, a.attnum, 'select'), false),
         a.attcollation
     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition and a.attnum > 0 and not a.attisdropped
@@ -141,16 +141,16 @@ const PAGE_BYTES: u64 = 8192;
 /// If a query fails.
 pub fn read(client: &mut Client) -> Result<Vec<Relation>> {
     let mut query = |sql: &str| client.query(sql, &[]).map_err(|error| failure("read the catalog", &error));
-    let listed: Vec<Listed> = query(RELATIONS)?.iter().map(listed).collect();
-    let types: Types = query(TYPES)?.iter().map(type_row).collect();
-    let bytewise: Vec<u32> = query(BYTEWISE)?.iter().map(|row| row.get(0)).collect();
+    let listed: Vec<Listed> = query(RELATIONS)?.iter().map(listed).collect::<Result<_>>()?;
+    let types: Types = query(TYPES)?.iter().map(type_row).collect::<Result<_>>()?;
+    let bytewise: Vec<u32> = query(BYTEWISE)?.iter().map(|row| field(row, 0)).collect::<Result<_>>()?;
     let mut columns: HashMap<u32, Vec<(i16, Column, Attribute)>> = HashMap::new();
     for row in query(COLUMNS)? {
-        columns.entry(row.get(0)).or_default().push(column(&row, &types, &bytewise));
+        columns.entry(field(&row, 0)?).or_default().push(column(&row, &types, &bytewise)?);
     }
     let mut indexes: HashMap<u32, Vec<Row>> = HashMap::new();
     for row in query(INDEXES)? {
-        indexes.entry(row.get(0)).or_default().push(row);
+        indexes.entry(field(&row, 0)?).or_default().push(row);
     }
     let mut children: HashMap<u32, Vec<&Listed>> = HashMap::new();
     for child in &listed {
@@ -164,41 +164,42 @@ pub fn read(client: &mut Client) -> Result<Vec<Relation>> {
             let columns = columns.remove(&listed.oid).unwrap_or_default();
             relation(listed, columns, indexes.get(&listed.oid).map_or(&[], Vec::as_slice), &children)
         })
-        .collect();
+        .collect::<Result<_>>()?;
     relations.sort_by(|a, b| a.table.name.cmp(&b.table.name));
     Ok(relations)
 }
 
-fn listed(row: &Row) -> Listed {
-    let (estimate, pages, size): (f64, i64, i64) = (row.get(7), row.get(8), row.get(11));
+fn listed(row: &Row) -> Result<Listed> {
+    let (estimate, pages, size): (f64, i64, i64) = (field(row, 7)?, field(row, 8)?, field(row, 11)?);
     // Rows are -1, or 0 on no pages before version 14, if nobody has counted them yet.
     let counted = estimate > 0.0 || (estimate == 0.0 && pages > 0);
-    Listed {
-        oid: row.get(0),
-        name: TableName { schema: Some(row.get(1)), name: row.get(2) },
-        kind: row.get(3),
-        is_partition: row.get(4),
-        has_children: row.get(5),
-        is_heap: row.get::<_, Option<String>>(6).as_deref() == Some("heap"),
+    Ok(Listed {
+        oid: field(row, 0)?,
+        name: TableName { schema: Some(field(row, 1)?), name: field(row, 2)? },
+        kind: field(row, 3)?,
+        is_partition: field(row, 4)?,
+        has_children: field(row, 5)?,
+        is_heap: field::<Option<String>>(row, 6)?.as_deref() == Some("heap"),
         rows: counted.then_some(estimate as u64),
         bytes: (pages.max(0) as u64 * PAGE_BYTES).max(size.max(0) as u64),
-        parent: row.get(9),
-        is_readable: row.get(10),
-    }
+        parent: field(row, 9)?,
+        is_readable: field(row, 10)?,
+    })
 }
 
-fn type_row(row: &Row) -> (u32, TypeRow) {
-    let name = TableName { schema: Some(row.get(1)), name: row.get(2) };
-    let (class, item, array, domain_of, domain_modifier) = (row.get(3), row.get(4), row.get(5), row.get(6), row.get(7));
-    (row.get(0), TypeRow { name, class, item, array, domain_of, domain_modifier })
+fn type_row(row: &Row) -> Result<(u32, TypeRow)> {
+    let name = TableName { schema: Some(field(row, 1)?), name: field(row, 2)? };
+    let (class, item, array) = (field(row, 3)?, field(row, 4)?, field(row, 5)?);
+    let (domain_of, domain_modifier) = (field(row, 6)?, field(row, 7)?);
+    Ok((field(row, 0)?, TypeRow { name, class, item, array, domain_of, domain_modifier }))
 }
 
-fn column(row: &Row, types: &Types, bytewise: &[u32]) -> (i16, Column, Attribute) {
-    let read = types::read(types, row.get(3), row.get(4));
-    let may_read: bool = row.get(7);
-    let ty = if may_read { read.ty.clone() } else { Type::Forbidden };
-    let column = Column { name: row.get(2), ty, native: row.get(5) };
-    (row.get(1), column, Attribute { read, not_null: row.get(6), bytewise: bytewise.contains(&row.get(8)) })
+fn column(row: &Row, types: &Types, bytewise: &[u32]) -> Result<(i16, Column, Attribute)> {
+    let read = types::read(types, field(row, 3)?, field(row, 4)?);
+    let ty = if field(row, 7)? { read.ty.clone() } else { Type::Forbidden };
+    let column = Column { name: field(row, 2)?, ty, native: field(row, 5)? };
+    let bytewise = bytewise.contains(&field(row, 8)?);
+    Ok((field(row, 1)?, column, Attribute { read, not_null: field(row, 6)?, bytewise }))
 }
 
 fn relation(
@@ -206,12 +207,13 @@ fn relation(
     columns: Vec<(i16, Column, Attribute)>,
     indexes: &[Row],
     children: &HashMap<u32, Vec<&Listed>>,
-) -> Relation {
+) -> Result<Relation> {
     let numbers: Vec<i16> = columns.iter().map(|(number, ..)| *number).collect();
     let (columns, attributes): (Vec<Column>, Vec<Attribute>) = columns.into_iter().map(|(_, column, own)| (column, own)).unzip();
     let (mut keys, mut ordered): (Vec<Vec<String>>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
     for row in indexes {
-        let (unique, count, key, plain): (bool, i16, Vec<i16>, Option<bool>) = (row.get(2), row.get(3), row.get(4), row.get(5));
+        let (unique, count, key, plain): (bool, i16, Vec<i16>, Option<bool>) =
+            (field(row, 2)?, field(row, 3)?, field(row, 4)?, field(row, 5)?);
         // Columns that an index merely includes come after those that it is ordered by.
         let place = |number: &i16| numbers.iter().position(|other| other == number);
         let Some(places) = key.iter().take(count as usize).map(place).collect::<Option<Vec<usize>>>() else { continue };
@@ -239,14 +241,14 @@ fn relation(
         is_heap: leaf.is_heap,
         is_readable: leaf.is_readable,
     });
-    Relation {
+    Ok(Relation {
         table: Table { name: listed.name.clone(), columns, keys, rows, bytes: Some(bytes).filter(|_| class != Class::View) },
         class,
         columns: attributes,
         indexes: ordered,
         stores: stores.collect(),
         has_heirs: listed.has_children && class != Class::Partitioned,
-    }
+    })
 }
 
 /// The partitions that have none of their own, in the order of their names; the table itself if it is not partitioned.

@@ -4,9 +4,11 @@
 
 use std::error::Error as StdError;
 
+use postgres::Row;
 use postgres::error::{DbError, SqlState};
+use postgres::types::FromSql;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// An error in doing `what`; its cause is what the server said, or how the connection broke.
 pub fn failure(what: &str, error: &(dyn StdError + 'static)) -> Error {
@@ -29,6 +31,15 @@ pub fn failure(what: &str, error: &(dyn StdError + 'static)) -> Error {
         return error.hint("the server has no TLS: pass sslmode=disable if that is meant");
     }
     error
+}
+
+/// A field of an answer; the server may speak the protocol and have other catalogs.
+///
+/// # Errors
+///
+/// If the field is NULL or of another type than expected.
+pub fn field<'a, T: FromSql<'a>>(row: &'a Row, at: usize) -> Result<T> {
+    row.try_get(at).map_err(|error| failure("understand the server's answer", &error))
 }
 
 fn said(answer: &DbError) -> String {

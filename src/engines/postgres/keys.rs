@@ -8,7 +8,7 @@ use postgres::types::{FromSql, Type as PgType};
 
 use super::catalog::{Class, Relation};
 use super::decode::decoder;
-use super::failure::failure;
+use super::failure::{failure, field};
 use super::sql::{identifier, literal, qualified};
 use crate::engines::Scan;
 use crate::error::{Error, Result};
@@ -125,7 +125,7 @@ pub fn sample(client: &mut Client, relation: &Relation, scan: &Scan, parts: u64,
         texts = list(&|i, _| format!("k{i}::text")),
     );
     let rows = client.query(&sql, &[]).map_err(|error| failure("sample the keys", &error))?;
-    let agreement = rows.first().map_or(1.0, |row| row.get::<_, Option<f64>>(2 * key.len()).unwrap_or(0.0));
+    let agreement = rows.first().map_or(Ok(None), |row| field(row, 2 * key.len()))?.unwrap_or(1.0);
     let ordered = orders_canonically(relation, scan);
     let mut bounds: Vec<Bound> = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -133,8 +133,8 @@ pub fn sample(client: &mut Client, relation: &Relation, scan: &Scan, parts: u64,
         for (i, column) in key.iter().enumerate() {
             let read = &relation.columns[column.index].read;
             // By its name, for `character` and `bit` would mean a length of one.
-            literals.push(format!("{}::{}", literal(row.get(key.len() + i)), qualified(&read.base)));
-            let value: Sent<'_> = row.get(i);
+            literals.push(format!("{}::{}", literal(field(row, key.len() + i)?), qualified(&read.base)));
+            let value: Sent<'_> = field(row, i)?;
             if ordered && !decoder(&read.wire, &column.kind)?(value.0, &mut canonical) {
                 return Err(Error::new("found a sampled key that is no value of its type"));
             }

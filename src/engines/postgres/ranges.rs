@@ -5,7 +5,7 @@ use std::sync::Arc;
 use postgres::Client;
 
 use super::catalog::{Class, Relation, Store};
-use super::failure::failure;
+use super::failure::{failure, field};
 use super::keys::{self, Sample};
 use super::sql::{identifier, qualified};
 use crate::engines::Scan;
@@ -69,8 +69,8 @@ impl Size {
         let query = "select coalesce(pg_relation_size(s.oid), 0) / current_setting('block_size')::int8, \
                      coalesce(pg_table_size(s.oid), 0) from unnest($1::oid[]) with ordinality s(oid, n) order by n";
         let rows = client.query(query, &[&oids]).map_err(|error| failure("ask for the table's size", &error))?;
-        let size = |value: i64| value.max(0) as u64;
-        Ok(Size { stores: rows.iter().map(|row| (size(row.get(0)), size(row.get(1)))).collect() })
+        let size = |row, at| Ok(field::<i64>(row, at)?.max(0) as u64);
+        Ok(Size { stores: rows.iter().map(|row| Ok((size(row, 0)?, size(row, 1)?))).collect::<Result<_>>()? })
     }
 
     /// All pages.

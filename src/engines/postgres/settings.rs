@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postgres::Client;
 
-use super::failure::failure;
+use super::failure::{failure, field};
 use crate::error::{Error, Result};
 
 /// How long a statement waits for a lock that somebody else holds on a table.
@@ -82,7 +82,7 @@ pub fn pin(client: &mut Client, statement_timeout: Option<Duration>) -> Result<(
     client.query(set, &[&names, &values]).map_err(|error| failure("set the session's settings", &error))?;
     let read = "select name, setting from pg_settings where lower(name) in (select lower(n) from unnest($1::text[]) n)";
     let rows = client.query(read, &[&names]).map_err(|error| failure("read the session's settings back", &error))?;
-    let found: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let found: Vec<(String, String)> = rows.iter().map(|row| Ok((field(row, 0)?, field(row, 1)?))).collect::<Result<_>>()?;
     for (name, value) in &pinned {
         match found.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)) {
             Some((_, setting)) if setting == value => {}
@@ -98,7 +98,7 @@ pub fn pin(client: &mut Client, statement_timeout: Option<Duration>) -> Result<(
     let row = client
         .query_one("select current_setting('transaction_read_only'), current_setting('transaction_isolation')", &[])
         .map_err(|error| failure("read the transaction's settings back", &error))?;
-    let transaction: (String, String) = (row.get(0), row.get(1));
+    let transaction: (String, String) = (field(&row, 0)?, field(&row, 1)?);
     match (transaction.0.as_str(), transaction.1.as_str()) {
         ("on", "repeatable read") => Ok(()),
         (read_only, isolation) => Err(Error::new(format!(

@@ -9,7 +9,7 @@ use std::time::Duration;
 use postgres::Client;
 
 use super::connect::Connector;
-use super::failure::failure;
+use super::failure::{failure, field};
 use super::settings;
 use crate::error::{Error, Result};
 
@@ -46,7 +46,7 @@ impl Snapshot {
         let position = position(&mut exporter);
         begin(&mut exporter, None, statement_timeout)?;
         let id = match exporter.query_one("select pg_export_snapshot()", &[]) {
-            Ok(row) => Some(row.get(0)),
+            Ok(row) => Some(field(&row, 0)?),
             Err(_) => {
                 exporter.batch_execute("rollback").map_err(|error| failure("end the transaction", &error))?;
                 begin(&mut exporter, None, statement_timeout)?;
@@ -119,7 +119,7 @@ fn begin(client: &mut Client, id: Option<&str>, statement_timeout: Option<Durati
 fn version(client: &mut Client) -> Result<(String, i32)> {
     let query = "select pg_catalog.current_setting('server_version'), pg_catalog.current_setting('server_version_num')";
     let row = client.query_one(query, &[]).map_err(|error| failure("ask for the server's version", &error))?;
-    let (version, number): (String, String) = (row.get(0), row.get(1));
+    let (version, number): (String, String) = (field(&row, 0)?, field(&row, 1)?);
     let number = number.parse().map_err(|error| Error::caused(format!("read the server's version '{number}'"), error))?;
     if number < VERSION_MIN {
         return Err(Error::new(format!("found PostgreSQL {version}, expected {} or newer", VERSION_MIN / 10_000)));
@@ -133,5 +133,5 @@ fn version(client: &mut Client) -> Result<(String, i32)> {
 fn position(client: &mut Client) -> Option<String> {
     let query = "select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() \
                  else pg_catalog.pg_current_wal_lsn() end::pg_catalog.text";
-    client.query_one(query, &[]).ok()?.get(0)
+    client.query_one(query, &[]).ok()?.try_get(0).ok()?
 }
