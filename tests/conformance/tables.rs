@@ -236,7 +236,7 @@ pub fn tables() -> Vec<TestTable> {
         codes,
         keyed("texts", [("k", Ty::Text)], false, texts(TEXTS)),
         keyed("nuls", [("k", Ty::Text)], false, texts(&["a", "a\0", "\0", "a\0b", "", "b"])),
-        keyed("empty", integer_key, true, Vec::new()),
+        keyed("no_rows", integer_key, true, Vec::new()),
         large(),
         wide(),
     ]

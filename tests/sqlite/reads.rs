@@ -237,7 +237,9 @@ fn what_cannot_be_read_is_said() {
 fn a_taker_that_fails_ends_the_reading_and_nothing_else() {
     let dir = Dir::new();
     let writer = database(&dir, "a.db", "CREATE TABLE t (id INTEGER PRIMARY KEY); CREATE VIEW v AS SELECT id FROM t");
-    (0..5000).for_each(|i| assert_eq!(writer.execute("INSERT INTO t VALUES (?1)", params![i]).unwrap(), 1));
+    let transaction = writer.unchecked_transaction().unwrap();
+    (0..5000).for_each(|i| assert_eq!(transaction.execute("INSERT INTO t VALUES (?1)", params![i]).unwrap(), 1));
+    transaction.commit().unwrap();
     drop(writer);
     let session = open(&dir, "a.db");
     for table in ["t", "v"] {

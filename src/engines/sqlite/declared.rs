@@ -28,11 +28,11 @@ pub(super) fn declared(name: &str) -> Type {
     let has = |part: &&str| name.contains(*part);
     if has(&"INT") {
         Type::Integer { bits: 64, signed: true }
-    } else if ["CHAR", "CLOB", "TEXT"].iter().any(|part| has(part)) {
+    } else if ["CHAR", "CLOB", "TEXT"].iter().any(has) {
         Type::Text
     } else if has(&"BLOB") {
         Type::Bytes
-    } else if ["REAL", "FLOA", "DOUB"].iter().any(|part| has(part)) {
+    } else if ["REAL", "FLOA", "DOUB"].iter().any(has) {
         Type::Float { bits: 64 }
     } else {
         Type::Null
