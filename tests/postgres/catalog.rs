@@ -74,7 +74,7 @@ fn what_the_user_may_not_read_is_forbidden_and_the_rest_is_read() {
     let session = tieout::engines::open(&location, &Default::default()).unwrap();
     let types = |name: &str| described(session.as_ref(), name).columns.into_iter().map(|column| column.ty).collect::<Vec<_>>();
     let int = Type::Integer { bits: 32, signed: true };
-    assert_eq!(types("open"), [int.clone()]);
+    assert_eq!(types("open"), std::slice::from_ref(&int));
     assert_eq!(types("part"), [int, Type::Forbidden]);
     assert_eq!(types("closed"), [Type::Forbidden]);
     let locked = session.tables().unwrap().into_iter().find(|table| table.name.to_string() == "locked.t").unwrap();

@@ -108,7 +108,7 @@ fn what_cannot_be_reached_is_one_clear_message() {
     for (location, words) in [
         ("postgres://u:s3cret@127.0.0.1:1/d".to_string(), "Connection refused"),
         (admin.replace(":tieout@", ":s3cret@"), "password authentication failed"),
-        (admin.replace("/postgres", "/no_such"), "does not exist"),
+        (format!("{}/no_such", admin.rsplit_once('/').unwrap().0), "does not exist"),
         (format!("{admin}?sslmod=require"), "sslmod"),
         ("postgres://u:s3cret@no-such-host.invalid/d".to_string(), "connect"),
     ] {

@@ -19,6 +19,9 @@ fn database() -> Database {
     Database::new(Engine::Postgres)
 }
 
+/// A part as it was read: the key that no row from there on is below, and the rows.
+type ReadPart = (Option<Vec<u8>>, Vec<Row>);
+
 fn open(database: &Database) -> Box<dyn Session> {
     engines::open(&database.location, &OpenOptions::default()).unwrap()
 }
@@ -70,8 +73,8 @@ fn scan(table: &Table, key: &[&str]) -> Scan {
     Scan { table: table.name.clone(), columns: columns.collect(), key_columns: key.len(), ..Scan::default() }
 }
 
-/// The rows of each part, and the key that no row from there on is below.
-fn parts(session: &dyn Session, scan: &Scan) -> Result<Vec<(Option<Vec<u8>>, Vec<Row>)>> {
+/// The parts of a scan, read one after the other.
+fn parts(session: &dyn Session, scan: &Scan) -> Result<Vec<ReadPart>> {
     let read = |part: Result<Box<dyn engines::Part + '_>>| {
         let part = part?;
         let (least, mut rows) = (part.least_key().map(<[u8]>::to_vec), Vec::new());

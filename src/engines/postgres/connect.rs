@@ -107,7 +107,7 @@ impl Connector {
         let (mut config, tls) = (self.config.clone(), self.tls.clone());
         config.ssl_mode(mode).connect_timeout(self.timeout);
         let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || sender.send(config.connect(tls)));
+        thread::spawn(move || drop(sender.send(config.connect(tls))));
         receiver.recv_timeout(self.timeout).map_err(|_| {
             Error::new(format!("connect: found no answer, expected one within {} s", self.timeout.as_secs_f32()))
                 .hint("check host, port and firewall")

@@ -46,11 +46,15 @@ pub fn decoder(wire: &Wire, kind: &Kind) -> Result<Decode> {
             Box::new(|bytes, out| float(bytes).map(|(value, bits)| push_float_as_number(out, value, bits)).is_some())
         }
         (Wire::Numeric, Kind::Number) => Box::new(|bytes, out| push_numeric(out, bytes)),
-        (Wire::Bytes, Kind::Bytes) => Box::new(|bytes, out| always(push_bytes(out, Tag::Bytes, bytes))),
+        (Wire::Bytes, Kind::Bytes) => Box::new(|bytes, out| {
+            push_bytes(out, Tag::Bytes, bytes);
+            true
+        }),
         (Wire::Bytes, Kind::Uuid) => Box::new(|bytes, out| {
             // Other bytes than sixteen are no UUID, and equal only themselves.
             let tag = if bytes.len() == 16 { Tag::Uuid } else { Tag::Unparsed };
-            always(push_bytes(out, tag, bytes))
+            push_bytes(out, tag, bytes);
+            true
         }),
         (Wire::Uuid, Kind::Uuid) => Box::new(|bytes, out| one(bytes, |uuid: [u8; 16]| push_bytes(out, Tag::Uuid, &uuid))),
         (Wire::Date, Kind::Date) => Box::new(|bytes, out| push_date(out, bytes, Tag::Date, 1)),
@@ -105,10 +109,7 @@ fn text_as(kind: Kind, padded: bool) -> Decode {
 #[inline]
 fn push_text(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
     let tag = if std::str::from_utf8(bytes).is_ok() { Tag::Text } else { Tag::Unparsed };
-    always(push_bytes(out, tag, bytes))
-}
-
-fn always((): ()) -> bool {
+    push_bytes(out, tag, bytes);
     true
 }
 
@@ -173,7 +174,8 @@ fn push_span(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
     let Ok(bytes): Result<[u8; 16], _> = bytes.try_into() else { return false };
     let whole = i128::from_be_bytes(bytes);
     let (microseconds, days, months) = ((whole >> 64) as i64, (whole >> 32) as i32, whole as i32);
-    always(push_interval(out, months.into(), days.into(), i128::from(microseconds) * i128::from(NANOSECONDS)))
+    push_interval(out, months.into(), days.into(), i128::from(microseconds) * i128::from(NANOSECONDS));
+    true
 }
 
 /// A bit string of up to 64 bits as a number; the first bit counts most.

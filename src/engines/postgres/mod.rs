@@ -42,7 +42,7 @@ pub struct PostgresSession {
     snapshot: Arc<Snapshot>,
     relations: Arc<Vec<Relation>>,
     /// What was learnt of tables, so that the same scan has the same parts each time.
-    surveys: Arc<Mutex<Vec<(SurveyKey, Arc<Survey>)>>>,
+    surveys: Arc<Mutex<Surveys>>,
     bytes_read: AtomicU64,
     /// The database, for messages.
     place: String,
@@ -50,6 +50,9 @@ pub struct PostgresSession {
 
 /// A table and the key that it is read by.
 type SurveyKey = (TableName, Vec<ScanColumn>);
+
+/// Few enough to be searched one by one.
+type Surveys = Vec<(SurveyKey, Arc<Survey>)>;
 
 /// What is known of a table before it is read.
 struct Survey {

@@ -142,6 +142,10 @@ impl Part for PostgresPart<'_> {
     }
 
     fn read(self: Box<Self>, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
-        self.copy(emit).map_err(|error| error.at(format!("table {}", self.scan.table)).at(self.place))
+        // An error of the taker is the taker's: it has no place here.
+        let mut stopped = false;
+        let read = self.copy(&mut |block| emit(block).inspect_err(|_| stopped = true));
+        let at = |error: Error| error.at(format!("table {}", self.scan.table)).at(self.place);
+        read.map_err(|error| if stopped { error } else { at(error) })
     }
 }
