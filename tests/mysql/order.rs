@@ -56,6 +56,9 @@ fn keys() -> Vec<Key> {
     ]
 }
 
+/// Failure: a table of MySQL was one part, however large, and was held in memory as a whole.
+/// Cause: MySQL estimates 1 row for any range of an index that is forced, so no range seemed too large.
+/// Fix: estimates are asked for without forcing the index; only reading forces it.
 #[test]
 fn every_row_is_read_once_in_parts_of_like_size_and_in_order_where_that_is_promised() {
     for engine in servers() {

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use mysql::Conn;
 use mysql::prelude::Queryable;
 
 use super::catalog::Described;
 use super::decode::Decoder;
-use super::failure::failure;
+use super::failure::{code, failure};
 use super::pool::Pool;
 use super::ranges::Range;
 use super::types::{Encoding, Reading};
@@ -126,45 +127,75 @@ impl Part for RangePart<'_> {
 
 impl RangePart<'_> {
     fn stream(&self, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
-        let table = || format!("table {}", self.scan.table);
         let mut lease = self.pool.lend()?;
-        let conn = lease.conn()?;
-        let id = conn.connection_id();
         let mut writer = RowWriter::new(self.scan, emit);
+        let outcome = self.rows(lease.conn()?, &mut writer);
+        match &outcome {
+            Ok(()) | Err(Stopped::Taker { finished: true, .. }) => drop(lease),
+            Err(Stopped::Server(_)) if is_in_snapshot(lease.conn()?) => drop(lease),
+            Err(_) => lease.give_up(),
+        }
+        outcome.map_err(|stopped| match stopped {
+            Stopped::Taker { error, .. } => error,
+            Stopped::Server(error) | Stopped::Line(error) => error.at(format!("table {}", self.scan.table)).at(self.pool.place()),
+        })?;
+        writer.finish()
+    }
+
+    /// Writes all rows of the range.
+    fn rows(&self, conn: &mut Conn, writer: &mut RowWriter<'_>) -> Result<(), Stopped> {
+        let id = conn.connection_id();
         let decoders = &self.projection.decoders;
-        // What fails in the driver or on the server, and what fails here: rows are left on the way only then.
-        let streamed: Result<Result<()>> = match conn.exec_iter(self.statement.as_str(), ()) {
-            Err(error) => Err(failure("read", error)),
-            Ok(mut rows) => {
-                let streamed = loop {
-                    match rows.next() {
-                        None => break Ok(Ok(())),
-                        Some(Err(error)) => break Err(failure("read", error)),
-                        Some(Ok(row)) => {
-                            if let Err(error) = writer.row(|place, form, out| decoders[place].push(&row, form, out)) {
-                                break Ok(Err(error));
-                            }
-                        }
-                    }
-                };
-                if !matches!(streamed, Ok(Ok(()))) {
+        let mut rows = conn.exec_iter(self.statement.as_str(), ()).map_err(Stopped::of)?;
+        while let Some(row) = rows.next() {
+            let row = row.map_err(Stopped::of)?;
+            if let Err(error) = writer.row(|place, form, out| decoders[place].push(&row, form, out)) {
+                // A statement that is read to its end was not abandoned, and its connection is as good as before;
+                // there is no other that sees the same snapshot. What is left of a part is little.
+                let read_on = self.weight_bytes <= READ_ON_BYTES_MAX;
+                let finished = read_on && rows.by_ref().take(READ_ON_ROWS_MAX).all(|row| row.is_ok()) && rows.next().is_none();
+                if !finished {
                     // Dropping the rows would fetch all that are left.
                     self.pool.end(id);
                 }
-                streamed
-            }
-        };
-        match streamed {
-            Ok(Ok(())) => drop(lease),
-            Ok(Err(error)) => {
-                lease.give_up();
-                return Err(error);
-            }
-            Err(error) => {
-                lease.give_up();
-                return Err(error.at(table()).at(self.pool.place()));
+                return Err(Stopped::Taker { error, finished });
             }
         }
-        writer.finish()
+        Ok(())
     }
+}
+
+/// A part of at most this size is read to its end when nobody wants its rows any more.
+const READ_ON_BYTES_MAX: u64 = 16 << 20;
+/// The same in rows, for sizes are estimates.
+const READ_ON_ROWS_MAX: usize = 200_000;
+
+/// Why a statement was not read to its end.
+enum Stopped {
+    /// The rows could not be taken.
+    Taker {
+        error: Error,
+        /// Whether the statement was then read to its end all the same.
+        finished: bool,
+    },
+    /// The server ended the statement with an error.
+    Server(Error),
+    /// The connection is in an unknown state.
+    Line(Error),
+}
+
+impl Stopped {
+    fn of(error: mysql::Error) -> Self {
+        match code(&error) {
+            Some(_) => Stopped::Server(failure("read", error)),
+            None => Stopped::Line(failure("read", error)),
+        }
+    }
+}
+
+/// Whether a connection is still in the transaction that has its snapshot: an error may have ended it, and what is
+/// read then is of another moment. Only within a transaction its characteristics cannot be set (error 1568), and no
+/// transaction begins by itself.
+fn is_in_snapshot(conn: &mut Conn) -> bool {
+    conn.query_drop("SET TRANSACTION READ ONLY").is_err_and(|error| code(&error) == Some(1568))
 }
