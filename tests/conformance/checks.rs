@@ -1,6 +1,5 @@
 //! The promises, one by one.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -130,8 +129,7 @@ pub fn keeps_the_order_it_claims(case: &Case<'_>) {
             let below = later.map(|(key, _)| key).find(|key| compare_keys(key, least).is_lt());
             assert!(below.is_none(), "{}: {:?} is below {:?}", case.name, below.map(|key| show(key)), show(least));
         }
-        let order = |one: &&[u8], other: &&[u8]| -> Ordering { compare_keys(one, other) };
-        greatest = keys().chain(greatest).max_by(order);
+        greatest = keys().chain(greatest).max_by(|one, other| compare_keys(one, other));
     }
 }
 
