@@ -1,6 +1,5 @@
 //! The promises, one by one.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -130,8 +129,7 @@ pub fn keeps_the_order_it_claims(case: &Case<'_>) {
             let below = later.map(|(key, _)| key).find(|key| compare_keys(key, least).is_lt());
             assert!(below.is_none(), "{}: {:?} is below {:?}", case.name, below.map(|key| show(key)), show(least));
         }
-        let order = |one: &&[u8], other: &&[u8]| -> Ordering { compare_keys(one, other) };
-        greatest = keys().chain(greatest).max_by(order);
+        greatest = keys().chain(greatest).max_by(|one, other| compare_keys(one, other));
     }
 }
 
@@ -156,10 +154,9 @@ pub fn selects_by_condition(case: &Case<'_>) {
     }
     for (condition, low, high) in [("v >= 10 and v < 20", 10, 20), ("v = 3 or v = 4", 3, 5), ("v < 0 -- none", 0, 0)] {
         let scan = Scan { condition: Some(condition.to_string()), ..case.scan.clone() };
-        let met = |(row, _): &(&Vec<Option<String>>, &(Vec<u8>, Vec<u8>))| {
-            row[column].as_ref().is_some_and(|v| (low..high).contains(&v.parse::<i64>().unwrap()))
-        };
-        let expected: Rows = case.table.rows.iter().zip(&case.expected).filter(met).map(|(_, row)| row.clone()).collect();
+        let met = |row: &[Option<String>]| row[column].as_ref().is_some_and(|v| (low..high).contains(&v.parse::<i64>().unwrap()));
+        let rows = case.table.rows.iter().zip(&case.expected);
+        let expected: Rows = rows.filter(|(row, _)| met(row)).map(|(_, row)| row.clone()).collect();
         same(case, condition, parts(case, &scan).iter().flat_map(|part| &part.rows), &expected);
     }
 }
