@@ -4,9 +4,11 @@ use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use postgres::Client;
+
 use super::catalog::Relation;
 use super::decode::{Decode, decoder};
-use super::failure::failure;
+use super::failure::{failure, field};
 use super::ranges::Slice;
 use super::snapshot::Snapshot;
 use super::sql::identifier;
@@ -25,6 +27,8 @@ pub struct Reading {
     list: String,
     /// One for each column of the scan.
     columns: Vec<ColumnReading>,
+    /// The numbers of what holds the table's rows.
+    stores: Vec<u32>,
 }
 
 struct ColumnReading {
@@ -55,7 +59,22 @@ impl Reading {
             }
         };
         let list: Vec<String> = scan.columns.iter().map(expression).collect();
-        Ok(Reading { list: list.join(", "), columns: scan.columns.iter().map(column).collect::<Result<_>>()? })
+        let stores = relation.stores.iter().map(|store| store.oid).collect();
+        Ok(Reading { list: list.join(", "), columns: scan.columns.iter().map(column).collect::<Result<_>>()?, stores })
+    }
+
+    /// Makes sure that what was read is what the snapshot holds. TRUNCATE and what writes a table anew take effect in
+    /// snapshots that are older (<https://www.postgresql.org/docs/current/mvcc-caveats.html>): rows are gone without a
+    /// word. From the first reading on the transaction's lock keeps them away.
+    fn check_unchanged(&self, client: &mut Client) -> Result<()> {
+        let query = "select exists (select from pg_class c where c.oid = any($1) and c.relfilenode <> pg_relation_filenode(c.oid))";
+        let row = client.query_one(query, &[&self.stores]).map_err(|error| failure("ask for the table's files", &error))?;
+        match field(&row, 0)? {
+            false => Ok(()),
+            true => {
+                Err(Error::new("the table was truncated or written anew after the snapshot was taken").hint("run the audit again"))
+            }
+        }
     }
 
     /// The statement that reads the rows of `slice`.
@@ -125,8 +144,10 @@ impl PostgresPart<'_> {
                 bytes += len as u64;
                 stream.consume(len);
             }
+            drop(stream);
             self.bytes_read.fetch_add(bytes, Relaxed);
             tuples.finish()?;
+            self.reading.check_unchanged(client)?;
             rows.finish()
         })
     }
