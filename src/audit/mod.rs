@@ -8,6 +8,7 @@ mod catalog;
 mod compare;
 mod comparison;
 mod hashed;
+mod held;
 mod ledger;
 mod matching;
 mod narrow;

@@ -11,22 +11,22 @@
 //! A range ends where a block ends, on the side where that comes first: so ranges depend on how the data is stored,
 //! not on how many threads read it.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::iter::Peekable;
-use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 use super::compare::{Compared, compare};
+use super::held::{Coder, Held};
 use super::ledger::Ledger;
 use super::plan::Plan;
-use super::run::{Run, Span};
 use super::windows::{Halt, Watch, Windows};
 use crate::engines::{Part, Parts, Session};
 use crate::error::{Error, Result};
 use crate::model::digest::Fingerprint;
 use crate::model::range::{Range, RangeOutcome, RangeRecord};
-use crate::model::row::{RowBlock, compare_keys};
+use crate::model::row::compare_keys;
 use crate::sides::{Side, Sides};
 
 /// Ranges compared in parallel before their findings are written: enough to keep all threads busy, few enough that
@@ -39,21 +39,32 @@ pub struct Ordered<'a> {
     watch: &'a Watch<'a>,
     queues: Sides<Queue<'a>>,
     /// The ranges of the current window.
-    ranges: Vec<(Range, Sides<Span>)>,
-    /// Blocks that were read before, to be filled again: memory that went from thread to thread and back to the
-    /// system would cost as much as filling it.
-    spare: Mutex<Vec<RowBlock>>,
+    ranges: Vec<Slot>,
+    coder: Coder<'a>,
     /// The upper bound of the last range.
     reached: Option<Vec<u8>>,
     finished: bool,
+}
+
+/// A range, and what is held of it.
+struct Slot {
+    range: Range,
+    held: Sides<Held>,
+    fingerprints: Sides<Fingerprint>,
+}
+
+impl Slot {
+    fn new(range: Range, held: Sides<Held>) -> Self {
+        Slot { range, held, fingerprints: Sides::default() }
+    }
 }
 
 /// What was read of one side and not yet compared.
 struct Queue<'a> {
     side: Side,
     parts: Peekable<Parts<'a>>,
-    /// What is held: no two spans have a key in common, and they lie in the order of their keys.
-    spans: VecDeque<Span>,
+    /// What is held, in the order of its keys, none of them in two places.
+    held: VecDeque<Held>,
     size_bytes: usize,
     /// Keys below this one are complete, as far as can be guessed; `None`: none are.
     frontier: Option<Vec<u8>>,
@@ -73,7 +84,7 @@ impl<'a> Ordered<'a> {
             Ok(parts) => Ok(Queue {
                 side,
                 parts: parts.peekable(),
-                spans: VecDeque::new(),
+                held: VecDeque::new(),
                 size_bytes: 0,
                 frontier: None,
                 exhausted: false,
@@ -81,15 +92,7 @@ impl<'a> Ordered<'a> {
             }),
             Err(error) => Err(Halt::Failed(error.on(side))),
         })?;
-        Ok(Ordered { plan, watch, queues, ranges: Vec::new(), spare: Mutex::default(), reached: None, finished: false })
-    }
-
-    /// Drops the ranges of the last window.
-    fn recycle(&mut self) {
-        let spans = self.ranges.drain(..).flat_map(|(_, spans)| [spans.source, spans.target]);
-        let spare = self.spare.get_mut().unwrap_or_else(PoisonError::into_inner);
-        spare.extend(spans.filter_map(Span::into_block).filter(|block| block.capacity_bytes() > 0));
-        spare.iter_mut().for_each(RowBlock::clear);
+        Ok(Ordered { plan, watch, queues, ranges: Vec::new(), coder: Coder::new(&plan.digester), reached: None, finished: false })
     }
 
     /// Cuts what both queues hold into ranges, as far as it is known that nothing more belongs into them.
@@ -100,19 +103,19 @@ impl<'a> Ordered<'a> {
             let bound = match (heads.source, heads.target) {
                 _ if source.is_waiting() || target.is_waiting() => break,
                 (None, None) => break,
-                (Some(one), Some(other)) if compare_keys(one, other).is_le() => one,
+                (Some(one), Some(other)) if compare_keys(&one, &other).is_le() => one,
                 (_, Some(other)) => other,
                 (Some(one), None) => one,
             }
-            .to_vec();
-            let spans = Sides { source: source.take_up_to(&bound), target: target.take_up_to(&bound) };
-            self.ranges.push((Range { above: self.reached.replace(bound.clone()), up_to: Some(bound) }, spans));
+            .into_owned();
+            let held = Sides { source: source.take_up_to(&bound), target: target.take_up_to(&bound) };
+            self.ranges.push(Slot::new(Range { above: self.reached.replace(bound.clone()), up_to: Some(bound) }, held));
         }
         self.finished = source.is_done() && target.is_done();
         if self.finished {
             match self.ranges.last_mut() {
-                Some((range, _)) => range.up_to = None,
-                None => self.ranges.push((Range { above: self.reached.take(), up_to: None }, Sides::from_fn(|_| Span::empty()))),
+                Some(slot) => slot.range.up_to = None,
+                None => self.ranges.push(Slot::new(Range { above: self.reached.take(), up_to: None }, Sides::default())),
             }
         }
     }
@@ -120,13 +123,13 @@ impl<'a> Ordered<'a> {
 
 impl Windows for Ordered<'_> {
     fn fingerprint(&mut self) -> Result<Option<Vec<Sides<Fingerprint>>>, Halt> {
-        self.recycle();
+        self.coder.recycle(self.ranges.drain(..).flat_map(|slot| [slot.held.source, slot.held.target]));
         while self.ranges.is_empty() {
             if self.finished {
                 return Ok(None);
             }
             self.watch.check()?;
-            let reader = Reader { plan: self.plan, watch: self.watch, spare: &self.spare, reached: self.reached.as_deref() };
+            let reader = Reader { plan: self.plan, watch: self.watch, coder: &self.coder, reached: self.reached.as_deref() };
             let Sides { source, target } = &mut self.queues;
             let (source, target) = rayon::join(|| source.fill(&reader), || target.fill(&reader));
             source.and(target)?;
@@ -138,26 +141,31 @@ impl Windows for Ordered<'_> {
                 return Err(Halt::Failed(error));
             }
         }
-        let prints = |(_, spans): &(Range, Sides<Span>)| spans.as_ref().map(Span::fingerprint);
-        Ok(Some(self.ranges.par_iter().map(prints).collect()))
+        let coder = &self.coder;
+        let fingerprint = |slot: &mut Slot| {
+            slot.fingerprints = Held::fingerprints(&mut slot.held, coder);
+            slot.fingerprints
+        };
+        Ok(Some(self.ranges.par_iter_mut().map(fingerprint).collect()))
     }
 
     fn compare(&mut self, suspects: &[usize], ledger: &mut Ledger<'_>) -> Result<(), Halt> {
-        let columns = self.plan.pairing.columns.len();
-        for (batch, ranges) in self.ranges.chunks(COMPARED_AT_ONCE).enumerate() {
+        let (columns, coder) = (self.plan.pairing.columns.len(), &self.coder);
+        for (batch, slots) in self.ranges.chunks(COMPARED_AT_ONCE).enumerate() {
             self.watch.check()?;
             let place = batch * COMPARED_AT_ONCE;
-            let compared: Vec<Option<Compared>> = ranges
+            let compare_slot = |slot: &Slot| compare(&slot.held.as_ref().map(|held| held.encoded(coder)), columns);
+            let compared: Vec<Option<Compared>> = slots
                 .par_iter()
                 .enumerate()
-                .map(|(i, (_, spans))| suspects.binary_search(&(place + i)).is_ok().then(|| compare(spans, columns)))
+                .map(|(i, slot)| suspects.binary_search(&(place + i)).is_ok().then(|| compare_slot(slot)))
                 .collect();
-            for ((range, spans), compared) in ranges.iter().zip(compared) {
+            for (slot, compared) in slots.iter().zip(compared) {
                 let outcome = if compared.is_some() { RangeOutcome::Compared } else { RangeOutcome::Equal };
-                let fingerprints = spans.as_ref().map(Span::fingerprint);
-                ledger.range(&RangeRecord { range: range.clone(), fingerprints, outcome }).map_err(Halt::Report)?;
+                let record = RangeRecord { range: slot.range.clone(), fingerprints: slot.fingerprints, outcome };
+                ledger.range(&record).map_err(Halt::Report)?;
                 for side in Side::BOTH {
-                    ledger.peculiar(side, spans.get(side).peculiarities());
+                    ledger.peculiar(side, slot.held.get(side).peculiarities(coder));
                 }
                 compared.map_or(Ok(()), |compared| ledger.compared(compared)).map_err(Halt::Report)?;
             }
@@ -170,21 +178,19 @@ impl Windows for Ordered<'_> {
 struct Reader<'a> {
     plan: &'a Plan,
     watch: &'a Watch<'a>,
-    spare: &'a Mutex<Vec<RowBlock>>,
+    coder: &'a Coder<'a>,
     /// All keys up to this one are in the books already.
     reached: Option<&'a [u8]>,
 }
 
 impl Reader<'_> {
-    fn read(&self, side: Side, part: Result<Box<dyn Part + '_>>) -> Result<Vec<Span>, Halt> {
-        let mut spans = Vec::new();
-        self.watch.read(side, part, |block| {
-            let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let full = std::mem::replace(block, spare.unwrap_or_default());
-            spans.extend(Run::of_block(full, &self.plan.digester).into_iter().map(Span::of));
+    fn read(&self, side: Side, part: Result<Box<dyn Part + '_>>) -> Result<Vec<Held>, Halt> {
+        let mut held = Vec::new();
+        self.watch.read_deferred(side, part, |rows| {
+            held.extend(Held::of(rows, self.coder));
             Ok(())
         })?;
-        Ok(spans)
+        Ok(held)
     }
 }
 
@@ -203,22 +209,21 @@ impl Queue<'_> {
         }
         let (side, parts) = (self.side, &mut self.parts);
         let next = std::iter::from_fn(|| {
-            if room == 0 && !starving {
+            let weight_bytes = parts.peek().and_then(|part| part.as_ref().ok()).map_or(0, |part| part.weight_bytes().max(1));
+            if weight_bytes > room && !starving {
                 return None;
             }
-            let part = parts.next();
             starving = false;
-            room =
-                room.saturating_sub(part.as_ref().and_then(|part| part.as_ref().ok()).map_or(0, |part| part.weight_bytes().max(1)));
-            part
+            room = room.saturating_sub(weight_bytes);
+            parts.next()
         });
-        let mut read: Vec<(usize, Result<Vec<Span>, Halt>)> =
+        let mut read: Vec<(usize, Result<Vec<Held>, Halt>)> =
             next.fuse().enumerate().par_bridge().map(|(place, part)| (place, reader.read(side, part))).collect();
         read.sort_by_key(|(place, _)| *place);
-        let mut spans = Vec::new();
+        let mut held = Vec::new();
         for (_, part) in read {
             match part {
-                Ok(part) => spans.extend(part),
+                Ok(part) => held.extend(part),
                 Err(Halt::Failed(error)) => {
                     self.failed = Some(error);
                     break;
@@ -226,8 +231,8 @@ impl Queue<'_> {
                 Err(halt) => return Err(halt),
             }
         }
-        self.advance(spans.last().and_then(Span::last_key));
-        self.insert(spans, reader.reached)
+        self.advance(held.last().and_then(Held::last_key).as_deref());
+        self.insert(held, reader)
     }
 
     /// Guesses anew which keys are complete; `last` is the key that was read last.
@@ -244,46 +249,46 @@ impl Queue<'_> {
         self.frontier = least.or(last).map(<[u8]>::to_vec).or(self.frontier.take());
     }
 
-    /// Puts spans among those that are held.
-    fn insert(&mut self, spans: Vec<Span>, reached: Option<&[u8]>) -> Result<(), Halt> {
-        let too_late = |first: &[u8]| reached.is_some_and(|reached| compare_keys(first, reached).is_le());
-        if spans.iter().filter_map(Span::first_key).any(too_late) {
+    /// Puts what was read among what is held.
+    fn insert(&mut self, read: Vec<Held>, reader: &Reader<'_>) -> Result<(), Halt> {
+        let too_late = |first: Cow<'_, [u8]>| reader.reached.is_some_and(|reached| compare_keys(&first, reached).is_le());
+        if read.iter().filter_map(Held::first_key).any(too_late) {
             return Err(Halt::Unordered);
         }
-        let Some(first) = spans.iter().filter_map(Span::first_key).min_by(|a, b| compare_keys(a, b)).map(<[u8]>::to_vec) else {
+        let Some(first) = read.iter().filter_map(Held::first_key).min_by(|a, b| compare_keys(a, b)).map(Cow::into_owned) else {
             return Ok(());
         };
-        // Spans that end before the new ones begin stay as they are: all of them, where the rows lie in order.
-        let ends_before = |span: &&Span| span.last_key().is_some_and(|last| compare_keys(last, &first).is_lt());
-        let kept = self.spans.iter().take_while(ends_before).count();
-        let mut others: Vec<Span> = self.spans.drain(kept..).collect();
-        others.extend(spans);
-        self.spans.extend(Span::arranged(others));
-        self.size_bytes = self.spans.iter().map(Span::size_bytes).sum();
+        // What ends before the new begins stays as it is: all of it, where the rows lie in order.
+        let ends_before = |held: &&Held| held.last_key().is_some_and(|last| compare_keys(&last, &first).is_lt());
+        let kept = self.held.iter().take_while(ends_before).count();
+        let mut others: Vec<Held> = self.held.drain(kept..).collect();
+        others.extend(read);
+        self.held.extend(Held::arranged(others, reader.coder));
+        self.size_bytes = self.held.iter().map(Held::size_bytes).sum();
         Ok(())
     }
 
-    /// Whether the first span may still get entries from what was not read yet.
+    /// Whether what comes first may still get entries from what was not read yet.
     fn is_waiting(&self) -> bool {
-        let complete = |last: &[u8]| self.frontier.as_ref().is_some_and(|frontier| compare_keys(last, frontier).is_lt());
+        let complete = |last: Cow<'_, [u8]>| self.frontier.as_ref().is_some_and(|frontier| compare_keys(&last, frontier).is_lt());
         !self.exhausted && !self.head_end().is_some_and(complete)
     }
 
     fn is_done(&self) -> bool {
-        self.exhausted && self.spans.is_empty()
+        self.exhausted && self.held.is_empty()
     }
 
-    /// The greatest key of the first span.
-    fn head_end(&self) -> Option<&[u8]> {
-        self.spans.front().and_then(Span::last_key)
+    /// The greatest key of what comes first.
+    fn head_end(&self) -> Option<Cow<'_, [u8]>> {
+        self.held.front().and_then(Held::last_key)
     }
 
-    /// Takes the entries up to `bound` off the first span; by the choice of bounds there are none beyond it.
-    fn take_up_to(&mut self, bound: &[u8]) -> Span {
-        let Some(span) = self.spans.front_mut() else { return Span::empty() };
-        let taken = span.take_up_to(bound);
-        if span.is_empty() {
-            self.spans.pop_front();
+    /// Takes the keys up to `bound` off what comes first; by the choice of bounds there are none behind it.
+    fn take_up_to(&mut self, bound: &[u8]) -> Held {
+        let Some(held) = self.held.front_mut() else { return Held::default() };
+        let taken = held.take_up_to(bound);
+        if held.is_empty() {
+            self.held.pop_front();
         }
         self.size_bytes = self.size_bytes.saturating_sub(taken.size_bytes());
         taken

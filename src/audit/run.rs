@@ -34,7 +34,7 @@ pub struct Entry<'a> {
 }
 
 /// Rows per ascending stretch from which on a block is cut where its keys descend; below, it is sorted.
-const STRETCH_ROWS_MIN: usize = 32;
+pub const STRETCH_ROWS_MIN: usize = 32;
 
 impl Run {
     /// The runs of a block: one if its keys ascend, one for each stretch in which they do if there are few, and
@@ -51,8 +51,7 @@ impl Run {
                 Ordering::Greater => cuts.push(index),
             }
         }
-        let sums = rows.iter().map(|row| digester.digest(row.compared())).collect();
-        let block = Run { rows, sums, counts: Vec::new(), peculiar };
+        let block = Run { peculiar, ..Run::ascending(rows, digester) };
         if cuts.len() == 1 {
             return vec![if repeats { block.collapsed(0..block.len()) } else { block }];
         }
@@ -61,6 +60,12 @@ impl Run {
         }
         let ends = cuts.iter().skip(1).copied().chain([block.len()]);
         cuts.iter().zip(ends).map(|(&start, end)| block.collapsed(start..end)).collect()
+    }
+
+    /// The run of rows whose keys are known to ascend, without NULL.
+    pub fn ascending(rows: RowBlock, digester: &Digester) -> Run {
+        let sums = rows.iter().map(|row| digester.digest(row.compared())).collect();
+        Run { rows, sums, counts: Vec::new(), peculiar: false }
     }
 
     /// Runs that hold the entries of `runs`, whose keys may interleave, in order and none larger than a block.
@@ -138,8 +143,15 @@ impl Run {
         Entry { row: self.rows.row(index), print: Fingerprint { rows, sum: self.sums[index] } }
     }
 
-    fn key(&self, index: usize) -> &[u8] {
+    /// The key of the entry at `index`.
+    #[inline]
+    pub fn key(&self, index: usize) -> &[u8] {
         self.rows.row(index).key()
+    }
+
+    /// The memory of the rows, to be used again.
+    pub fn into_block(self) -> RowBlock {
+        self.rows
     }
 
     /// The memory that the run holds, in bytes.
@@ -151,8 +163,10 @@ impl Run {
 /// Some adjacent entries of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Span {
-    run: Arc<Run>,
-    entries: Indexes<usize>,
+    /// The run that they are of.
+    pub run: Arc<Run>,
+    /// Their places in it.
+    pub entries: Indexes<usize>,
 }
 
 impl Span {
@@ -160,102 +174,6 @@ impl Span {
     pub fn of(run: Run) -> Self {
         let entries = 0..run.len();
         Span { run: Arc::new(run), entries }
-    }
-
-    /// No entries.
-    pub fn empty() -> Self {
-        Span::default()
-    }
-
-    /// Whether there are no entries.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// The least key.
-    pub fn first_key(&self) -> Option<&[u8]> {
-        (!self.is_empty()).then(|| self.run.key(self.entries.start))
-    }
-
-    /// The greatest key.
-    pub fn last_key(&self) -> Option<&[u8]> {
-        (!self.is_empty()).then(|| self.run.key(self.entries.end - 1))
-    }
-
-    /// Its share of the memory of its run, in bytes.
-    pub fn size_bytes(&self) -> usize {
-        self.run.size_bytes() / self.run.len().max(1) * self.entries.len()
-    }
-
-    /// Takes off the first entries, as long as their keys order as `belongs` says to `bound`.
-    fn take_while(&mut self, bound: &[u8], belongs: fn(Ordering) -> bool) -> Span {
-        let (mut low, mut high) = (self.entries.start, self.entries.end);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if belongs(compare_keys(self.run.key(middle), bound)) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        let taken = self.entries.start..low;
-        self.entries.start = low;
-        Span { run: Arc::clone(&self.run), entries: taken }
-    }
-
-    /// Takes off the entries whose keys are not above `bound`.
-    pub fn take_up_to(&mut self, bound: &[u8]) -> Span {
-        self.take_while(bound, Ordering::is_le)
-    }
-
-    /// Takes off the first entry.
-    fn take_first(&mut self) -> Span {
-        let first = self.entries.start..self.entries.end.min(self.entries.start + 1);
-        self.entries.start = first.end;
-        Span { run: Arc::clone(&self.run), entries: first }
-    }
-
-    /// Spans that hold the entries of `spans` in the order of their keys, no two with a key in common. Spans that
-    /// lie apart stay as they are; those that overlap a little are cut; those that interleave are copied.
-    pub fn arranged(mut spans: Vec<Span>) -> Vec<Span> {
-        spans.retain(|span| !span.is_empty());
-        let first = |span: &Span| span.first_key().map(<[u8]>::to_vec).unwrap_or_default();
-        let descending = |a: &Span, b: &Span| compare_keys(b.first_key().unwrap_or_default(), a.first_key().unwrap_or_default());
-        spans.sort_by(descending);
-        let pieces_max = spans.len() * 2 + STRETCH_ROWS_MIN;
-        let mut arranged = Vec::with_capacity(spans.len());
-        while let Some(mut span) = spans.pop() {
-            let Some(next) = spans.last().map(first) else {
-                arranged.push(span);
-                break;
-            };
-            if arranged.len() > pieces_max {
-                spans.push(span);
-                let runs = Run::merged(spans.iter().flat_map(Span::entries));
-                arranged.extend(runs.into_iter().map(Span::of));
-                break;
-            }
-            let head = span.take_while(&next, Ordering::is_lt);
-            if head.is_empty() {
-                // Both begin with one key: the rows with it become one entry.
-                let mut other = spans.pop().unwrap_or_default();
-                let entries = [span.take_first(), other.take_first()];
-                let one = Run::merged(entries.iter().flat_map(Span::entries));
-                insert(&mut spans, span, descending);
-                insert(&mut spans, other, descending);
-                // A third may begin with it as well.
-                spans.extend(one.into_iter().map(Span::of));
-                continue;
-            }
-            arranged.push(head);
-            insert(&mut spans, span, descending);
-        }
-        arranged
-    }
-
-    /// The memory of the rows, to be used again, if nobody else holds them.
-    pub fn into_block(self) -> Option<RowBlock> {
-        Arc::into_inner(self.run).map(|run| run.rows)
     }
 
     /// The sum of the entries' fingerprints.
@@ -279,14 +197,6 @@ impl Span {
             self.entries().for_each(|entry| found.note(entry));
         }
         found
-    }
-}
-
-/// Puts a span in its place among spans that are ordered as `order` says.
-fn insert(spans: &mut Vec<Span>, span: Span, order: impl Fn(&Span, &Span) -> Ordering) {
-    if !span.is_empty() {
-        let place = spans.partition_point(|other| order(other, &span).is_lt());
-        spans.insert(place, span);
     }
 }
 
@@ -358,24 +268,5 @@ mod tests {
         let merged = Run::merged(runs.iter().flat_map(|run| (0..run.len()).map(|index| run.entry(index))));
         assert_eq!(merged.len(), 1);
         assert!((1..200).all(|index| compare_keys(merged[0].key(index - 1), merged[0].key(index)).is_lt()));
-    }
-
-    #[test]
-    fn arranged_spans_do_not_overlap_and_lose_nothing() {
-        let digester = Digester::with_seed(1);
-        let span = |ids: &[i128]| {
-            let rows: Vec<(i128, &str)> = ids.iter().map(|&id| (id, "")).collect();
-            Span::of(Run::of_block(block(&rows), &digester).remove(0))
-        };
-        let interleaved: Vec<Vec<i128>> = (0..3).map(|i| (0..200).map(|k| k * 3 + i).collect()).collect();
-        let cases = [vec![vec![5, 6], vec![1, 2, 9, 10], vec![7]], vec![vec![1, 2], vec![2, 3], vec![2, 9], vec![9]], interleaved];
-        for case in cases {
-            let arranged = Span::arranged(case.iter().map(|ids| span(ids)).collect());
-            let keys: Vec<Vec<u8>> =
-                arranged.iter().flat_map(|span| span.entries().map(|entry| entry.row.key().to_vec())).collect();
-            assert!(keys.is_sorted_by(|a, b| compare_keys(a, b).is_lt()));
-            let rows: u64 = arranged.iter().map(|span| span.fingerprint().rows).sum();
-            assert_eq!(rows as usize, case.iter().map(Vec::len).sum::<usize>());
-        }
     }
 }

@@ -91,16 +91,13 @@ impl Spool {
         if let Some(file) = &mut partition.spilled {
             file.seek(SeekFrom::Start(0)).map_err(|error| self.folder.error("read spilled rows", error))?;
             let mut reader = BufReader::with_capacity(READ_BYTES, file);
-            let mut block = RowBlock::default();
             let mut bytes = Vec::new();
             while let Some([key, compared, len]) =
                 read_lengths(&mut reader).map_err(|error| self.folder.error("read spilled rows", error))?
             {
                 bytes.resize(len, 0);
                 reader.read_exact(&mut bytes).map_err(|error| self.folder.error("read spilled rows", error))?;
-                block.clear();
-                block.push_parts(&bytes, key, compared);
-                take(block.row(0));
+                take(Row::new(&bytes, key, compared));
             }
         }
         partition.rows.iter().for_each(take);

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::ledger::Ledger;
-use crate::engines::Part;
+use crate::engines::{Part, Rows};
 use crate::error::{Error, Result};
 use crate::model::digest::Fingerprint;
 use crate::model::row::RowBlock;
@@ -88,15 +88,37 @@ impl<'a> Watch<'a> {
         mut take: impl FnMut(&mut RowBlock) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
         let mut halt = None;
-        let read = part.and_then(|part| {
-            part.read(&mut |block| {
-                self.observer.read(block.len() as u64, block.bytes_len() as u64);
-                self.check().and_then(|()| take(block)).map_err(|cause| {
-                    halt = Some(cause);
-                    Error::new("reading was stopped")
-                })
-            })
-        });
+        let read =
+            part.and_then(|part| part.read(&mut |block| self.took(block.len(), block.bytes_len(), &mut halt, || take(block))));
+        self.close(side, halt, read)
+    }
+
+    /// Reads a part to its end and gives its rows to `take`, as far as they come as they were decoded.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Watch::read`].
+    pub fn read_deferred(
+        &self,
+        side: Side,
+        part: Result<Box<dyn Part + '_>>,
+        mut take: impl FnMut(Rows<'_>) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let mut halt = None;
+        let read =
+            part.and_then(|part| part.read_deferred(&mut |rows| self.took(rows.len(), rows.bytes_len(), &mut halt, || take(rows))));
+        self.close(side, halt, read)
+    }
+
+    fn took(&self, rows: usize, bytes: usize, halt: &mut Option<Halt>, take: impl FnOnce() -> Result<(), Halt>) -> Result<()> {
+        self.observer.read(rows as u64, bytes as u64);
+        self.check().and_then(|()| take()).map_err(|cause| {
+            *halt = Some(cause);
+            Error::new("reading was stopped")
+        })
+    }
+
+    fn close(&self, side: Side, halt: Option<Halt>, read: Result<u64>) -> Result<(), Halt> {
         match (halt, read) {
             (Some(halt), _) => Err(halt),
             (None, Err(error)) => Err(Halt::Failed(error.on(side))),

@@ -16,6 +16,8 @@ pub mod sqlite;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use arrow::Deferred;
+
 use crate::error::Result;
 use crate::model::kind::Kind;
 use crate::model::range::CellSet;
@@ -118,6 +120,42 @@ pub trait Part: Send {
     ///
     /// If the part cannot be read to its end: the rows handed on so far must not be taken for all of them.
     fn read(self: Box<Self>, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64>;
+
+    /// Reads like [`Part::read`], but hands on rows as they were decoded where that is cheaper for the engine.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Part::read`].
+    fn read_deferred(self: Box<Self>, emit: &mut dyn FnMut(Rows<'_>) -> Result<()>) -> Result<u64> {
+        self.read(&mut |block| emit(Rows::Encoded(block)))
+    }
+}
+
+/// Some rows of a part, in stored order.
+pub enum Rows<'a> {
+    /// In canonical bytes. The rows may be taken out; the block is cleared and used again.
+    Encoded(&'a mut RowBlock),
+    /// As they were decoded.
+    Deferred(Deferred),
+}
+
+impl Rows<'_> {
+    /// The number of rows, which is not zero.
+    #[expect(clippy::len_without_is_empty, reason = "it never is")]
+    pub fn len(&self) -> usize {
+        match self {
+            Rows::Encoded(block) => block.len(),
+            Rows::Deferred(rows) => rows.len(),
+        }
+    }
+
+    /// About what they take in memory, in bytes.
+    pub fn bytes_len(&self) -> usize {
+        match self {
+            Rows::Encoded(block) => block.bytes_len(),
+            Rows::Deferred(rows) => rows.size_bytes(),
+        }
+    }
 }
 
 /// What is read of a table, and what its values are turned into.

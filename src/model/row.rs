@@ -44,6 +44,12 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// A row given as its bytes and the lengths of its key and of its compared values.
+    #[inline]
+    pub fn new(bytes: &'a [u8], key: usize, compared: usize) -> Self {
+        Row { bytes, key, compared }
+    }
+
     /// The canonical values of the key columns.
     pub fn key(&self) -> &'a [u8] {
         &self.bytes[..self.key]
@@ -149,6 +155,7 @@ impl RowBlock {
     }
 
     /// Appends a copy of `row`.
+    #[inline]
     pub fn push(&mut self, row: Row<'_>) {
         self.bytes.extend_from_slice(row.bytes);
         let start = self.bytes.len() - row.bytes.len();

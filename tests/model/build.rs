@@ -16,7 +16,21 @@ pub fn array(ty: &P, values: &[V], random: &mut fastrand::Rng) -> ArrayRef {
     let before = if random.bool() && !values.is_empty() { random.usize(0..3) } else { 0 };
     let mut padded: Vec<V> = (0..before).map(|_| values[random.usize(..values.len())].clone()).collect();
     padded.extend_from_slice(values);
-    whole(ty, &padded, random).slice(before, values.len())
+    let array = if random.bool() { whole(ty, &padded, random) } else { hiding(ty, &padded, random) };
+    array.slice(before, values.len())
+}
+
+/// The array, with other values beneath its NULLs.
+fn hiding(ty: &P, values: &[V], random: &mut fastrand::Rng) -> ArrayRef {
+    let known: Vec<&V> = values.iter().filter(|value| **value != V::Null).collect();
+    if known.is_empty() || matches!(ty, P::Null | P::Dict(_) | P::Runs(_)) {
+        return whole(ty, values, random);
+    }
+    let mut shown = |value: &V| if *value == V::Null { known[random.usize(..known.len())].clone() } else { value.clone() };
+    let filled: Vec<V> = values.iter().map(&mut shown).collect();
+    let array = whole(ty, &filled, random);
+    let nulls = NullBuffer::union(array.nulls(), nulls(values).as_ref());
+    make_array(array.to_data().into_builder().nulls(nulls).build().unwrap())
 }
 
 fn whole(ty: &P, values: &[V], random: &mut fastrand::Rng) -> ArrayRef {
@@ -36,11 +50,17 @@ fn whole(ty: &P, values: &[V], random: &mut fastrand::Rng) -> ArrayRef {
         P::Int(32, false) => primitives!(UInt32Array, u32, 1),
         P::Int(_, false) => primitives!(UInt64Array, u64, 1),
         P::Dec(width, precision, scale) => decimals(*width, *precision, *scale, values),
-        P::F32 => Arc::new(values.iter().map(|value| float(value).map(|f| f as f32)).collect::<Float32Array>()),
+        P::F32 => {
+            let mut any = |f: f64| if f.is_nan() { f32::from_bits(0x7FC0_0000 | random.u32(..)) } else { f as f32 };
+            Arc::new(values.iter().map(|value| float(value).map(&mut any)).collect::<Float32Array>())
+        }
         P::F64 => {
-            let zero = |f: f64| if f == 0.0 && random.bool() { -0.0 } else { f };
-            let mut zero = zero;
-            Arc::new(values.iter().map(|value| float(value).map(&mut zero)).collect::<Float64Array>())
+            let mut any = |f: f64| match f {
+                0.0 if random.bool() => -0.0,
+                f if f.is_nan() => f64::from_bits(0x7FF8_0000_0000_0000 | random.u64(..)),
+                f => f,
+            };
+            Arc::new(values.iter().map(|value| float(value).map(&mut any)).collect::<Float64Array>())
         }
         P::Bool => {
             let get = |value: &V| match value {

@@ -44,7 +44,7 @@ fn encoded(sessions: &Sides<Box<dyn Session>>) -> [Vec<Vec<u8>>; 2] {
 fn bytes_are_equal_if_and_only_if_values_are_whatever_stores_them() {
     for seed in 0..1500 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let bounds = Bounds { formats: [Format::Memory; 2] };
+        let bounds = Bounds { formats: [Format::Memory; 2], alike: false };
         let types = types(&mut random, bounds);
         let column = column(&mut random, "c".to_string(), bounds, &types, 12);
         let mut values = column.pool.clone();

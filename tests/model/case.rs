@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::files::Format;
+use super::files::Format::{self, *};
 use super::generate::{Bounds, Column, column, types, value};
+use super::kinds::L;
 use super::value::V;
 
 /// A case, in the model's terms: the key columns come first.
@@ -23,9 +24,12 @@ impl Case {
     }
 }
 
-/// Makes the case of a seed.
-pub fn case(random: &mut fastrand::Rng) -> Case {
-    let bounds = Bounds { formats: formats(random) };
+/// Makes the case of a seed. With `near` the sides are two copies, stored alike and in order, that hardly differ.
+pub fn case(random: &mut fastrand::Rng, near: bool) -> Case {
+    let bounds = match near {
+        true => Bounds { formats: [[Memory, Memory, Parquet, ArrowFile][random.usize(0..4)]; 2], alike: true },
+        false => Bounds { formats: formats(random), alike: random.bool() },
+    };
     let count = match random.u8(0..40) {
         0 => 0,
         1 => random.usize(300..3000),
@@ -34,13 +38,13 @@ pub fn case(random: &mut fastrand::Rng) -> Case {
     };
     let types = types(random, bounds);
     let widest = if random.u8(0..20) == 0 { 12 } else { 5 };
-    let width = random.usize(1..=widest);
+    let width = random.usize(1 + usize::from(near)..=widest);
     let columns: Vec<Column> = (0..width).map(|i| column(random, format!("c{i}"), bounds, &types, count)).collect();
-    let no_key = random.u8(0..5) == 0;
-    let key = if no_key { width } else { 1 + random.usize(0..width.min(4)) };
+    let no_key = !near && random.u8(0..5) == 0;
+    let key = if no_key { width } else { 1 + random.usize(0..if near { 1 } else { width.min(4) }) };
 
     let mut source = source_rows(random, &columns, key, count);
-    let (mut target, edits) = edited(random, &columns, key, bounds, &source);
+    let (mut target, edits) = edited(random, &columns, key, bounds, &source, near);
     if random.u8(0..8) == 0 && !no_key {
         // The same, with the sides' roles changed, where what each side stores allows it.
         let fits = |side: usize, row: &Vec<V>| columns.iter().zip(row).all(|(column, value)| column.stored[side].fits(value));
@@ -49,8 +53,13 @@ pub fn case(random: &mut fastrand::Rng) -> Case {
         }
     }
     let mut sides = [source, target];
+    let ordered = near || bounds.alike && random.bool();
     for (side, rows) in sides.iter_mut().enumerate() {
-        arrange(random, rows);
+        if ordered {
+            rows.sort()
+        } else {
+            arrange(random, rows)
+        }
         if bounds.formats[side] == Format::Ndjson {
             name_all_columns(rows, &columns);
         }
@@ -60,9 +69,10 @@ pub fn case(random: &mut fastrand::Rng) -> Case {
 }
 
 fn formats(random: &mut fastrand::Rng) -> [Format; 2] {
-    use Format::*;
-    if random.u8(0..100) < 75 {
-        return [Memory; 2];
+    match random.u8(0..100) {
+        0..=69 => return [Memory; 2],
+        70..=75 => return [Parquet; 2],
+        _ => {}
     }
     let mut one = || [Memory, Parquet, Parquet, ArrowFile, ArrowStream, Csv, Ndjson][random.usize(0..7)];
     [one(), one()]
@@ -99,10 +109,12 @@ fn edited(
     key: usize,
     bounds: Bounds,
     source: &[Vec<V>],
+    near: bool,
 ) -> (Vec<Vec<V>>, Vec<&'static str>) {
     let mut rows = source.to_vec();
     let mut edits = Vec::new();
     let count = match random.u8(0..10) {
+        _ if near => random.usize(0..3),
         0..=2 => 0,
         3..=6 => 1,
         7 => 2 + random.usize(0..5),
@@ -122,7 +134,7 @@ fn edited(
         }
     };
     for _ in 0..count {
-        let edit = random.u8(0..9);
+        let edit = if near { random.u8(8..16) } else { random.u8(0..12) };
         if edit == 0 || rows.is_empty() {
             rows.push(columns.iter().map(|column| fresh(random, column)).collect());
             edits.push("insert");
@@ -164,9 +176,33 @@ fn edited(
                 }
                 edits.push("swap all but the key");
             }
-            _ => {
+            8 => {
                 rows[at] = rows[other].clone();
                 edits.push("overwrite");
+            }
+            9 | 12 => {
+                rows[at][place] = V::Null;
+                edits.push("hide a cell");
+            }
+            10 | 13 => {
+                let fits = |value: &V| columns[place].stored.iter().all(|stored| stored.fits(value));
+                if let Some(nearly) = rows[at][place].nearly().filter(fits) {
+                    rows[at][place] = nearly;
+                    edits.push("change a cell in its last place");
+                }
+            }
+            _ => {
+                // A letter goes over to the next row by key: together the two have the bytes that they had.
+                rows.sort();
+                let next = (at + 1).min(rows.len() - 1);
+                let texts: Vec<usize> = (key..columns.len()).filter(|&place| columns[place].ty == L::Text).collect();
+                if let (Some(&place), Ok([one, two])) = (random.choice(&texts), rows.get_disjoint_mut([at, next]))
+                    && let (V::Text(one), V::Text(two)) = (&mut one[place], &mut two[place])
+                    && let Some(letter) = one.pop()
+                {
+                    two.insert(0, letter);
+                    edits.push("move a letter");
+                }
             }
         }
     }

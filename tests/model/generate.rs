@@ -20,6 +20,8 @@ pub struct Column {
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     pub formats: [Format; 2],
+    /// Whether both sides store all columns alike, as two copies mostly do.
+    pub alike: bool,
 }
 
 impl Bounds {
@@ -41,7 +43,7 @@ fn pick<T: Clone>(random: &mut fastrand::Rng, among: &[T]) -> T {
 /// A column of a random type; `types` are the ones that this case has.
 pub fn column(random: &mut fastrand::Rng, name: String, bounds: Bounds, types: &[L], rows: usize) -> Column {
     let ty = pick(random, types);
-    let (ty, stored) = if bounds.texts() == 0 && random.u8(..) < 6 {
+    let (ty, stored) = if bounds.texts() == 0 && !bounds.alike && random.u8(..) < 6 {
         let (ty, other) = pick(random, &[(L::Null, P::Null), (L::Num, P::Int(16, true)), (L::Text, P::Utf8)]);
         (ty, if random.bool() { [P::Null, other] } else { [other, P::Null] })
     } else {
@@ -75,6 +77,10 @@ pub fn types(random: &mut fastrand::Rng, bounds: Bounds) -> Vec<L> {
             if texts == 0 {
                 all.extend([L::Bytes, L::Interval]);
             }
+            if bounds.alike && random.bool() {
+                // Nothing but what is compared column by column.
+                return all.into_iter().filter(|ty| *ty != L::Json).collect();
+            }
             let inner = all.clone();
             let nested = |random: &mut fastrand::Rng| -> L {
                 let one = pick(random, &inner);
@@ -101,7 +107,7 @@ pub fn types(random: &mut fastrand::Rng, bounds: Bounds) -> Vec<L> {
 fn storage(random: &mut fastrand::Rng, ty: &L, bounds: Bounds) -> [P; 2] {
     let one = one_storage(random, ty, bounds);
     // Texts have the types of the other side; and often both sides store a column alike.
-    if bounds.texts() > 0 || random.u8(0..3) == 0 {
+    if bounds.texts() > 0 || bounds.alike || random.u8(0..3) == 0 {
         return [one.clone(), one];
     }
     match ty {
@@ -339,6 +345,7 @@ fn words(random: &mut fastrand::Rng) -> String {
     match random.u8(0..10) {
         0..=3 => TRAPS[random.usize(..TRAPS.len())].to_string(),
         4 => "long ".repeat(random.usize(40..70)) + &random.u8(..).to_string(),
+        5 => "more than what fits a view".to_string() + &random.u8(..).to_string(),
         _ => (0..random.usize(1..10)).map(|_| random.alphanumeric()).collect(),
     }
 }

@@ -167,6 +167,26 @@ impl V {
         V::Num(Num::of(value))
     }
 
+    /// A value that differs in its last place alone.
+    pub fn nearly(&self) -> Option<V> {
+        match self {
+            V::Bool(value) => Some(V::Bool(!value)),
+            V::Num(num) => num.whole().map(|whole| V::Num(Num::of(whole ^ 1))),
+            V::Text(text) => {
+                let mut text = text.clone();
+                let last = if text.pop()? == 'x' { 'y' } else { 'x' };
+                text.push(last);
+                Some(V::Text(text))
+            }
+            V::Bytes(bytes) => {
+                let mut bytes = bytes.clone();
+                *bytes.last_mut()? ^= 1;
+                Some(V::Bytes(bytes))
+            }
+            _ => None,
+        }
+    }
+
     pub fn float(value: f64) -> V {
         V::Float(Float::of(value))
     }

@@ -1,106 +1,54 @@
-//! Arrow arrays into canonical bytes, row by row.
+//! Arrow arrays into canonical bytes.
 //!
 //! What an array's values are turned into is decided once for each array: [`encoder`] gives a closure that appends
-//! the value at an index. A row is one call for each of its columns, so that it is still in the processor's
-//! nearest cache when it is hashed.
+//! the value at an index, and the loop that appends many is compiled together with it.
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryViewArray, BooleanArray, FixedSizeListArray, GenericByteArray, MapArray,
-    OffsetSizeTrait, PrimitiveArray, RecordBatch, StringViewArray, StructArray,
+    OffsetSizeTrait, PrimitiveArray, StringViewArray, StructArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::*;
 use num_bigint::BigInt;
 
-use crate::engines::{Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::canonical::{self, Tag};
-use crate::model::digest::key_hash;
 use crate::model::kind::Kind;
 use crate::model::number;
 use crate::model::packed::Packed;
 use crate::model::parse::{push_map, push_text_as};
-use crate::model::row::RowBlock;
 use crate::model::temporal::DAY;
 
-/// Appends the value at an index.
-type Encode = Box<dyn Fn(usize, &mut Vec<u8>) + Send + Sync>;
+/// Appends the values of an array in canonical form.
+pub(super) trait Encode: Send + Sync {
+    /// Appends the value at `row`.
+    fn value(&self, row: usize, out: &mut Vec<u8>);
 
-/// Turns record batches into blocks of rows.
+    /// Appends the values from `row` on, one to each of `outs`.
+    fn values(&self, row: usize, outs: &mut [Vec<u8>]);
+}
+
+impl<F: Fn(usize, &mut Vec<u8>) + Send + Sync> Encode for F {
+    fn value(&self, row: usize, out: &mut Vec<u8>) {
+        self(row, out);
+    }
+
+    fn values(&self, row: usize, outs: &mut [Vec<u8>]) {
+        outs.iter_mut().enumerate().for_each(|(i, out)| self(row + i, out));
+    }
+}
+
+/// The encoder of an array.
+pub(super) type Encoder = Box<dyn Encode>;
+
+/// The encoder that appends an array's values as values of `kind`.
 ///
-/// The columns of a batch are those of the scan, in the order of their place in the table: what a projection gives.
-pub struct BatchReader<'a> {
-    scan: &'a Scan,
-    /// For each column of the scan, its place among the projected columns.
-    places: Vec<usize>,
-    block: RowBlock,
-}
-
-impl<'a> BatchReader<'a> {
-    /// A reader of batches that hold just the scan's columns.
-    pub fn new(scan: &'a Scan) -> Self {
-        let projected = projection(scan);
-        let places = scan.columns.iter().map(|column| projected.partition_point(|&index| index < column.index)).collect();
-        BatchReader { scan, places, block: RowBlock::default() }
-    }
-
-    /// Appends the rows of `batch`, and hands on each block that is full.
-    ///
-    /// # Errors
-    ///
-    /// Those of `emit`, and columns whose type cannot be read as what the scan asks for.
-    pub fn push(&mut self, batch: &RecordBatch, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<()> {
-        let scan = self.scan;
-        let encoder_of = |(column, &place): (&ScanColumn, &usize)| encoder(batch.column(place), &column.kind);
-        let pairs = || scan.columns.iter().zip(&self.places);
-        let encoders = pairs().map(encoder_of).collect::<Result<Vec<Encode>>>()?;
-        let raws = pairs()
-            .filter(|(column, _)| column.raw)
-            .map(|(_, &place)| encoder(batch.column(place), &Kind::Text))
-            .collect::<Result<Vec<Encode>>>()?;
-        let (key, rest) = encoders.split_at(scan.key_columns);
-        let block = &mut self.block;
-        for row in 0..batch.num_rows() {
-            key.iter().for_each(|encode| encode(row, block.buffer()));
-            let key = block.end_key();
-            if scan.cells.as_ref().is_some_and(|cells| !cells.contains(key_hash(key))) {
-                block.abandon_row();
-                continue;
-            }
-            rest.iter().for_each(|encode| encode(row, block.buffer()));
-            block.end_compared();
-            raws.iter().for_each(|encode| encode(row, block.buffer()));
-            block.end_row();
-            if block.is_full() {
-                emit(block)?;
-                block.clear();
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands on the rows that are left.
-    ///
-    /// # Errors
-    ///
-    /// Those of `emit`.
-    pub fn finish(mut self, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<()> {
-        if self.block.is_empty() { Ok(()) } else { emit(&mut self.block) }
-    }
-}
-
-/// The places of the scan's columns in the table, ascending and each once.
-pub fn projection(scan: &Scan) -> Vec<usize> {
-    let mut indexes: Vec<usize> = scan.columns.iter().map(|column| column.index).collect();
-    indexes.sort_unstable();
-    indexes.dedup();
-    indexes
-}
-
-/// A closure that appends the canonical form of an array's values as values of `kind`.
-fn encoder(array: &ArrayRef, kind: &Kind) -> Result<Encode> {
+/// # Errors
+///
+/// If the type of the array cannot be read as `kind`.
+pub(super) fn encoder(array: &ArrayRef, kind: &Kind) -> Result<Encoder> {
     Ok(match (array.data_type(), kind) {
-        (DataType::Null, _) => Box::new(|_, out| canonical::push_null(out)),
+        (DataType::Null, _) => always(|_, out| canonical::push_null(out)),
         (DataType::Dictionary(..), _) => dictionary(array, kind)?,
         (DataType::RunEndEncoded(..), _) => run_ends(array, kind)?,
         (DataType::Boolean, Kind::Boolean) => boolean(array, |value, out| canonical::push_boolean(out, value)),
@@ -174,31 +122,36 @@ fn unreadable(array: &dyn Array, kind: &Kind) -> Error {
     Error::new(format!("a column of type {} cannot be read as {kind}", array.data_type()))
 }
 
+/// An encoder made of a closure.
+fn always(push: impl Fn(usize, &mut Vec<u8>) + Send + Sync + 'static) -> Encoder {
+    Box::new(push)
+}
+
 /// NULL where `nulls` says so, else `push`; arrays without NULLs do not pay for the question.
-fn nullable(nulls: Option<&NullBuffer>, push: impl Fn(usize, &mut Vec<u8>) + Send + Sync + 'static) -> Encode {
+fn nullable(nulls: Option<&NullBuffer>, push: impl Fn(usize, &mut Vec<u8>) + Send + Sync + 'static) -> Encoder {
     match nulls.filter(|nulls| nulls.null_count() > 0).cloned() {
-        None => Box::new(push),
-        Some(nulls) => Box::new(move |row, out| if nulls.is_null(row) { canonical::push_null(out) } else { push(row, out) }),
+        None => always(push),
+        Some(nulls) => always(move |row, out| if nulls.is_null(row) { canonical::push_null(out) } else { push(row, out) }),
     }
 }
 
-fn primitive<T: ArrowPrimitiveType>(array: &ArrayRef, push: impl Fn(T::Native, &mut Vec<u8>) + Send + Sync + 'static) -> Encode {
+fn primitive<T: ArrowPrimitiveType>(array: &ArrayRef, push: impl Fn(T::Native, &mut Vec<u8>) + Send + Sync + 'static) -> Encoder {
     let array: &PrimitiveArray<T> = array.as_primitive();
     let values = array.values().clone();
     nullable(array.nulls(), move |row, out| push(values[row], out))
 }
 
-fn whole<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef) -> Encode {
+fn whole<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef) -> Encoder {
     primitive::<T>(array, |value, out| canonical::push_i64(out, Tag::Number, value.into()))
 }
 
-fn boolean(array: &ArrayRef, push: impl Fn(bool, &mut Vec<u8>) + Send + Sync + 'static) -> Encode {
+fn boolean(array: &ArrayRef, push: impl Fn(bool, &mut Vec<u8>) + Send + Sync + 'static) -> Encoder {
     let array: &BooleanArray = array.as_boolean();
     let values = array.values().clone();
     nullable(array.nulls(), move |row, out| push(values.value(row), out))
 }
 
-fn float<T: ArrowPrimitiveType>(array: &ArrayRef, kind: &Kind, bits: u8, widen: fn(T::Native) -> f64) -> Result<Encode> {
+fn float<T: ArrowPrimitiveType>(array: &ArrayRef, kind: &Kind, bits: u8, widen: fn(T::Native) -> f64) -> Result<Encoder> {
     Ok(match kind {
         Kind::Float { .. } => primitive::<T>(array, move |value, out| canonical::push_float(out, widen(value))),
         Kind::Number => primitive::<T>(array, move |value, out| canonical::push_float_as_number(out, widen(value), bits)),
@@ -206,11 +159,11 @@ fn float<T: ArrowPrimitiveType>(array: &ArrayRef, kind: &Kind, bits: u8, widen: 
     })
 }
 
-fn decimal<T: ArrowPrimitiveType>(array: &ArrayRef, scale: i8, widen: fn(T::Native) -> i128) -> Encode {
+fn decimal<T: ArrowPrimitiveType>(array: &ArrayRef, scale: i8, widen: fn(T::Native) -> i128) -> Encoder {
     primitive::<T>(array, move |value, out| canonical::push_decimal(out, widen(value), scale))
 }
 
-fn wide_decimal(array: &ArrayRef, scale: i8) -> Encode {
+fn wide_decimal(array: &ArrayRef, scale: i8) -> Encoder {
     primitive::<Decimal256Type>(array, move |value, out| match value.to_i128() {
         Some(value) => canonical::push_decimal(out, value, scale),
         None => canonical::push_with(out, Tag::Number, |out| {
@@ -219,7 +172,7 @@ fn wide_decimal(array: &ArrayRef, scale: i8) -> Encode {
     })
 }
 
-fn text<O: OffsetSizeTrait>(array: &ArrayRef, kind: &Kind) -> Encode {
+fn text<O: OffsetSizeTrait>(array: &ArrayRef, kind: &Kind) -> Encoder {
     let values: GenericByteArray<GenericStringType<O>> = array.as_string::<O>().clone();
     match kind.clone() {
         Kind::Text => nullable(array.nulls(), move |row, out| canonical::push_bytes(out, Tag::Text, values.value(row).as_bytes())),
@@ -227,7 +180,7 @@ fn text<O: OffsetSizeTrait>(array: &ArrayRef, kind: &Kind) -> Encode {
     }
 }
 
-fn text_view(array: &ArrayRef, kind: &Kind) -> Encode {
+fn text_view(array: &ArrayRef, kind: &Kind) -> Encoder {
     let values: StringViewArray = array.as_string_view().clone();
     match kind.clone() {
         Kind::Text => nullable(array.nulls(), move |row, out| {
@@ -256,19 +209,19 @@ fn push_bytes_as(kind: &Kind, array: &dyn Array) -> Result<PushBytes> {
     }
 }
 
-fn bytes<O: OffsetSizeTrait>(array: &ArrayRef, kind: &Kind) -> Result<Encode> {
+fn bytes<O: OffsetSizeTrait>(array: &ArrayRef, kind: &Kind) -> Result<Encoder> {
     let (values, push) = (array.as_binary::<O>().clone(), push_bytes_as(kind, array)?);
     Ok(nullable(array.nulls(), move |row, out| push(out, values.value(row))))
 }
 
-fn bytes_view(array: &ArrayRef, kind: &Kind) -> Result<Encode> {
+fn bytes_view(array: &ArrayRef, kind: &Kind) -> Result<Encoder> {
     let values: BinaryViewArray = array.as_binary_view().clone();
     let push = push_bytes_as(kind, array)?;
     Ok(nullable(array.nulls(), move |row, out| push(out, values.value(row))))
 }
 
 /// Days, times of day and timestamps, in units of `unit` nanoseconds.
-fn moment<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef, kind: &Kind, unit: i128) -> Result<Encode> {
+fn moment<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef, kind: &Kind, unit: i128) -> Result<Encoder> {
     let (tag, divisor) = match (kind, array.data_type()) {
         (Kind::Date, DataType::Date32 | DataType::Date64) => (Tag::Date, DAY),
         (Kind::Timestamp, DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, None)) => (Tag::Timestamp, 1),
@@ -296,28 +249,28 @@ fn push_moment_wide(out: &mut Vec<u8>, tag: Tag, nanoseconds: i128, divisor: i12
     }
 }
 
-fn duration<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef, unit: i128) -> Encode {
+fn duration<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef, unit: i128) -> Encoder {
     primitive::<T>(array, move |value, out| {
         let value: i64 = value.into();
         canonical::push_interval(out, 0, 0, i128::from(value) * unit);
     })
 }
 
-fn dictionary(array: &ArrayRef, kind: &Kind) -> Result<Encode> {
+fn dictionary(array: &ArrayRef, kind: &Kind) -> Result<Encoder> {
     let dictionary = array.as_any_dictionary();
     if dictionary.values().is_empty() {
-        return Ok(Box::new(|_, out| canonical::push_null(out)));
+        return Ok(always(|_, out| canonical::push_null(out)));
     }
     let (values, keys) = (encoder(dictionary.values(), kind)?, dictionary.normalized_keys());
-    Ok(nullable(dictionary.keys().nulls(), move |row, out| values(keys[row], out)))
+    Ok(nullable(dictionary.keys().nulls(), move |row, out| values.value(keys[row], out)))
 }
 
-fn run_ends(array: &ArrayRef, kind: &Kind) -> Result<Encode> {
+fn run_ends(array: &ArrayRef, kind: &Kind) -> Result<Encoder> {
     macro_rules! runs {
         ($($ty:ty),*) => {
             $(if let Some(runs) = array.as_run_opt::<$ty>() {
                 let (runs, values) = (runs.clone(), encoder(runs.values(), kind)?);
-                return Ok(Box::new(move |row, out| values(runs.get_physical_index(row), out)));
+                return Ok(always(move |row, out| values.value(runs.get_physical_index(row), out)));
             })*
         };
     }
@@ -325,17 +278,17 @@ fn run_ends(array: &ArrayRef, kind: &Kind) -> Result<Encode> {
     Err(unreadable(array, kind))
 }
 
-fn push_list(out: &mut Vec<u8>, items: std::ops::Range<usize>, push: &Encode) {
-    canonical::push_with(out, Tag::List, |out| items.for_each(|item| push(item, out)));
+fn push_list(out: &mut Vec<u8>, items: std::ops::Range<usize>, push: &Encoder) {
+    canonical::push_with(out, Tag::List, |out| items.for_each(|item| push.value(item, out)));
 }
 
-fn list<O: OffsetSizeTrait>(array: &ArrayRef, item: &Kind) -> Result<Encode> {
+fn list<O: OffsetSizeTrait>(array: &ArrayRef, item: &Kind) -> Result<Encoder> {
     let array = array.as_list::<O>();
     let (offsets, push) = (array.offsets().clone(), encoder(array.values(), item)?);
     Ok(nullable(array.nulls(), move |row, out| push_list(out, offsets[row].as_usize()..offsets[row + 1].as_usize(), &push)))
 }
 
-fn list_view<O: OffsetSizeTrait>(array: &ArrayRef, item: &Kind) -> Result<Encode> {
+fn list_view<O: OffsetSizeTrait>(array: &ArrayRef, item: &Kind) -> Result<Encoder> {
     let array = array.as_list_view::<O>();
     let (offsets, sizes, push) = (array.offsets().clone(), array.sizes().clone(), encoder(array.values(), item)?);
     Ok(nullable(array.nulls(), move |row, out| {
@@ -344,7 +297,7 @@ fn list_view<O: OffsetSizeTrait>(array: &ArrayRef, item: &Kind) -> Result<Encode
     }))
 }
 
-fn fixed_list(array: &FixedSizeListArray, item: &Kind) -> Result<Encode> {
+fn fixed_list(array: &FixedSizeListArray, item: &Kind) -> Result<Encoder> {
     let (nulls, array, push) = (array.nulls(), array.clone(), encoder(array.values(), item)?);
     let width = array.value_length().as_usize();
     Ok(nullable(nulls, move |row, out| {
@@ -353,26 +306,26 @@ fn fixed_list(array: &FixedSizeListArray, item: &Kind) -> Result<Encode> {
     }))
 }
 
-fn structure(array: &StructArray, fields: &[(String, Kind)]) -> Result<Encode> {
+fn structure(array: &StructArray, fields: &[(String, Kind)]) -> Result<Encoder> {
     let field_encoder = |(name, kind): &(String, Kind)| match array.column_by_name(name) {
         Some(column) => encoder(column, kind),
         None => Err(Error::new(format!("found no field '{name}' in {}", array.data_type()))),
     };
     let pushes = fields.iter().map(field_encoder).collect::<Result<Vec<_>>>()?;
     Ok(nullable(array.nulls(), move |row, out| {
-        canonical::push_with(out, Tag::Struct, |out| pushes.iter().for_each(|push| push(row, out)));
+        canonical::push_with(out, Tag::Struct, |out| pushes.iter().for_each(|push| push.value(row, out)));
     }))
 }
 
-fn map(array: &MapArray, key: &Kind, value: &Kind) -> Result<Encode> {
+fn map(array: &MapArray, key: &Kind, value: &Kind) -> Result<Encoder> {
     let (keys, values) = (encoder(array.keys(), key)?, encoder(array.values(), value)?);
     let offsets = array.offsets().clone();
     Ok(nullable(array.nulls(), move |row, out| {
         let (start, end) = (offsets[row].as_usize(), offsets[row + 1].as_usize());
         push_map(out, end - start, |entry, out| {
-            keys(start + entry, out);
+            keys.value(start + entry, out);
             let key_end = out.len();
-            values(start + entry, out);
+            values.value(start + entry, out);
             key_end
         });
     }))

@@ -11,7 +11,7 @@ use arrow::ipc::reader::{FileReader, StreamReader};
 use super::format::Format;
 use super::source::DataFile;
 use crate::engines::arrow::{BatchPart, BatchReader, columns, projection};
-use crate::engines::{Part, Parts, Scan};
+use crate::engines::{Part, Parts, Rows, Scan};
 use crate::error::{Error, Result};
 use crate::model::row::RowBlock;
 use crate::model::schema::Column;
@@ -160,18 +160,17 @@ impl FilePart<'_> {
         guarded(|| FileReader::try_new(opened, Some(projection(self.scan))))
     }
 
-    fn read_batches(&self, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
+    /// Gives each batch to `take`; returns how many rows there were.
+    fn read_batches(&self, take: &mut dyn FnMut(&RecordBatch) -> Result<()>) -> Result<u64> {
         let (start, end) = self.batches;
         let mut reader = self.reader()?;
         guarded(|| reader.set_index(start))?;
-        let mut rows = BatchReader::new(self.scan);
         let mut read = 0;
         for _ in start..end {
             let Some(batch): Option<RecordBatch> = guarded(|| reader.next().transpose())? else { break };
             read += batch.num_rows() as u64;
-            rows.push(&batch, emit)?;
+            take(&batch)?;
         }
-        rows.finish(emit)?;
         self.file.count(self.weight_bytes);
         Ok(read)
     }
@@ -183,6 +182,15 @@ impl Part for FilePart<'_> {
     }
 
     fn read(self: Box<Self>, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
-        self.read_batches(emit).map_err(|error| error.at(self.file.place()))
+        let mut rows = BatchReader::new(self.scan);
+        let read = self.read_batches(&mut |batch| rows.push(batch, emit)).and_then(|read| rows.finish(emit).map(|()| read));
+        read.map_err(|error| error.at(self.file.place()))
+    }
+
+    fn read_deferred(self: Box<Self>, emit: &mut dyn FnMut(Rows<'_>) -> Result<()>) -> Result<u64> {
+        let mut rows = BatchReader::new(self.scan);
+        let read = self.read_batches(&mut |batch| rows.push_deferred(batch, emit));
+        let read = read.and_then(|read| rows.finish(&mut |block| emit(Rows::Encoded(block))).map(|()| read));
+        read.map_err(|error| error.at(self.file.place()))
     }
 }

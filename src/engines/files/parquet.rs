@@ -17,7 +17,7 @@ use parquet::errors::ParquetError;
 use super::format::Format;
 use super::source::DataFile;
 use crate::engines::arrow::{BatchReader, columns, projection};
-use crate::engines::{Part, Parts, Scan, ScanColumn};
+use crate::engines::{Part, Parts, Rows, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::row::{RowBlock, compare_keys};
 use crate::model::schema::{Column, Type};
@@ -262,11 +262,27 @@ impl Part for ParquetPart<'_> {
     }
 
     fn read(self: Box<Self>, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
-        self.read_rows(emit).map_err(|error| error.at(format!("row group {}", self.group)).at(self.file.file.place()))
+        self.read_rows(emit).map_err(|error| self.in_group(error))
+    }
+
+    fn read_deferred(self: Box<Self>, emit: &mut dyn FnMut(Rows<'_>) -> Result<()>) -> Result<u64> {
+        let (start, rows) = self.rows;
+        if rows == 0 || self.scan.cells.is_some() {
+            return self.read(&mut |block| emit(Rows::Encoded(block)));
+        }
+        let mut reader = BatchReader::new(self.scan);
+        let all = vec![RowSelector::skip(start), RowSelector::select(rows)];
+        let read = self.decode(self.scan, all, rows, &mut |batch| reader.push_deferred(batch, emit));
+        let read = read.and_then(|()| reader.finish(&mut |block| emit(Rows::Encoded(block))));
+        read.map(|()| rows as u64).map_err(|error| self.in_group(error))
     }
 }
 
 impl ParquetPart<'_> {
+    fn in_group(&self, error: Error) -> Error {
+        error.at(format!("row group {}", self.group)).at(self.file.file.place())
+    }
+
     fn read_rows(&self, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
         let (start, rows) = self.rows;
         let mut wanted = vec![RowSelector::skip(start), RowSelector::select(rows)];
@@ -281,7 +297,9 @@ impl ParquetPart<'_> {
             }
         }
         if read > 0 {
-            self.decode(self.scan, wanted, read, emit)?;
+            let mut reader = BatchReader::new(self.scan);
+            self.decode(self.scan, wanted, read, &mut |batch| reader.push(batch, emit))?;
+            reader.finish(emit)?;
         }
         Ok(read as u64)
     }
@@ -297,28 +315,31 @@ impl ParquetPart<'_> {
             selected.extend(block.iter().map(|row| wanted(row.key())));
             Ok(())
         };
-        self.decode(&key, vec![RowSelector::skip(start), RowSelector::select(rows)], rows, &mut select)?;
+        let mut reader = BatchReader::new(&key);
+        let all = vec![RowSelector::skip(start), RowSelector::select(rows)];
+        self.decode(&key, all, rows, &mut |batch| reader.push(batch, &mut select))?;
+        reader.finish(&mut select)?;
         Ok(selected)
     }
 
-    /// Decodes the selected rows, of which there must be `expected`.
+    /// Decodes the selected rows, of which there must be `expected`, and gives each batch to `take`.
     fn decode(
         &self,
         scan: &Scan,
         rows: Vec<RowSelector>,
         expected: usize,
-        emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>,
+        take: &mut dyn FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<()> {
-        let (mut batches, mut found) = (BatchReader::new(scan), 0);
+        let mut found = 0;
         for batch in self.reader(scan, rows)? {
             let batch = batch.map_err(|error| Error::caused("cannot be read", error))?;
             found += batch.num_rows();
-            batches.push(&batch, emit)?;
+            take(&batch)?;
         }
-        if found != expected {
-            return Err(Error::new(format!("found {found} rows, expected {expected} as the footer says")));
+        match found == expected {
+            true => Ok(()),
+            false => Err(Error::new(format!("found {found} rows, expected {expected} as the footer says"))),
         }
-        batches.finish(emit)
     }
 
     fn reader(&self, scan: &Scan, rows: Vec<RowSelector>) -> Result<ParquetRecordBatchReader> {
