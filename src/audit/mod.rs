@@ -13,6 +13,7 @@ mod ledger;
 mod narrow;
 mod ordered;
 mod plan;
+mod repeats;
 mod run;
 mod spool;
 mod summary;
