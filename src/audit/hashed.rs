@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::compare::compare;
 use super::ledger::Ledger;
 use super::plan::Plan;
+use super::repeats::count_repeated;
 use super::run::{Peculiarities, Run, Span, has_null};
 use super::spool::{PARTITIONS_MAX, Spool};
 use super::windows::{Halt, Watch, Windows};
@@ -196,10 +197,11 @@ impl<'a> Hashed<'a> {
                 ledger.counts.repetitions_unknown = true;
                 sums.hashes.clear();
             }
-            sums.hashes.par_sort_unstable();
-            let repeated_keys = sums.hashes.chunk_by(|a, b| a == b).filter(|same| same.len() > 1).count() as u64;
-            ledger.peculiar(side, Peculiarities { repeated_keys, null_key_rows: sums.null_key_rows });
-            sums.hashes = Vec::new();
+        }
+        let hashes = Sides::from_fn(|side| std::mem::take(&mut self.first.get_mut(side).hashes));
+        let (source, target) = rayon::join(|| count_repeated(hashes.source), || count_repeated(hashes.target));
+        for (side, repeated_keys) in [(Side::Source, source), (Side::Target, target)] {
+            ledger.peculiar(side, Peculiarities { repeated_keys, null_key_rows: self.first.get(side).null_key_rows });
         }
     }
 }

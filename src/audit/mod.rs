@@ -14,6 +14,7 @@ mod matching;
 mod narrow;
 mod ordered;
 mod plan;
+mod repeats;
 mod run;
 mod spool;
 mod summary;
