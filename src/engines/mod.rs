@@ -176,7 +176,7 @@ pub struct Scan {
 /// One column of a scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanColumn {
-    /// Its place among the columns that [`Session::describe`] lists.
+    /// Its place among the columns of its table, as [`Session::tables`] lists them.
     pub index: usize,
     /// What its values are read as.
     pub kind: Kind,
