@@ -33,6 +33,10 @@ use crate::sides::{Side, Sides};
 /// their findings stay small beside the window.
 const COMPARED_AT_ONCE: usize = 32;
 
+/// Ranges of a window: more would hold more rows in canonical bytes beside those that were read, and let them fall
+/// out of the processor's cache before they are compared.
+const RANGES_MAX: usize = 128;
+
 /// The windows of a table whose two sides lie in the order of their keys.
 pub struct Ordered<'a> {
     plan: &'a Plan,
@@ -95,10 +99,10 @@ impl<'a> Ordered<'a> {
         Ok(Ordered { plan, watch, queues, ranges: Vec::new(), coder: Coder::new(&plan.digester), reached: None, finished: false })
     }
 
-    /// Cuts what both queues hold into ranges, as far as it is known that nothing more belongs into them.
+    /// Cuts the next ranges off what both queues hold, as far as it is known that nothing more belongs into them.
     fn carve(&mut self) {
         let Sides { source, target } = &mut self.queues;
-        loop {
+        while self.ranges.len() < RANGES_MAX {
             let heads = Sides { source: source.head_end(), target: target.head_end() };
             let bound = match (heads.source, heads.target) {
                 _ if source.is_waiting() || target.is_waiting() => break,
@@ -124,10 +128,11 @@ impl<'a> Ordered<'a> {
 impl Windows for Ordered<'_> {
     fn fingerprint(&mut self) -> Result<Option<Vec<Sides<Fingerprint>>>, Halt> {
         self.coder.recycle(self.ranges.drain(..).flat_map(|slot| [slot.held.source, slot.held.target]));
+        if self.finished {
+            return Ok(None);
+        }
+        self.carve();
         while self.ranges.is_empty() {
-            if self.finished {
-                return Ok(None);
-            }
             self.watch.check()?;
             let reader = Reader { plan: self.plan, watch: self.watch, coder: &self.coder, reached: self.reached.as_deref() };
             let Sides { source, target } = &mut self.queues;
