@@ -109,6 +109,9 @@ pub struct AuditArgs {
     /// How long a server may take over one statement [default: as long as it takes]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub statement_timeout: Option<Duration>,
+    /// Lock MySQL and MariaDB servers against writing for the moment in which snapshots are opened (needs RELOAD)
+    #[arg(long)]
+    pub lock: bool,
     /// How text files are read.
     #[command(flatten)]
     pub files: FileArgs,

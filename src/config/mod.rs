@@ -92,6 +92,7 @@ pub fn audit_options(args: AuditArgs) -> Result<AuditOptions> {
         connections: jobs,
         connect_timeout: args.connect_timeout,
         statement_timeout: args.statement_timeout,
+        lock: args.lock,
     });
     Ok(AuditOptions {
         locations,

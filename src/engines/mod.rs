@@ -197,6 +197,8 @@ pub struct OpenOptions {
     pub connect_timeout: Duration,
     /// How long a server may take over one statement; `None`: as long as it takes.
     pub statement_timeout: Option<Duration>,
+    /// Whether servers whose connections cannot share a snapshot are locked against writing while one is opened on each.
+    pub lock: bool,
 }
 
 impl Default for OpenOptions {
@@ -206,6 +208,7 @@ impl Default for OpenOptions {
             connections: 2,
             connect_timeout: Duration::from_secs(10),
             statement_timeout: None,
+            lock: false,
         }
     }
 }

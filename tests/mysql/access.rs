@@ -1,9 +1,11 @@
 //! Who may read what, over which line, in which snapshot, for how long.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use tieout::engines::{self, OpenOptions};
+use tieout::engines::{self, OpenOptions, Session};
 use tieout::error::Error;
 use tieout::model::kind::Kind;
 use tieout::model::schema::Type;
@@ -117,7 +119,7 @@ fn rows_changed_after_opening_are_seen_on_no_connection() {
 }
 
 /// Reads a table of one part while it is read by `depth - 1` others on the same thread; the innermost comes first.
-fn nested(session: &dyn engines::Session, scan: &engines::Scan, depth: usize, seen: &mut Vec<Result<Vec<Vec<u8>>, String>>) {
+fn nested(session: &dyn Session, scan: &engines::Scan, depth: usize, seen: &mut Vec<Result<Vec<Vec<u8>>, String>>) {
     let part = session.parts(scan).unwrap().next().unwrap().unwrap();
     let mut rows = Vec::new();
     let read = part.read(&mut |block| {
@@ -234,6 +236,70 @@ fn accounts_of_newer_kinds_are_let_in() {
         for mode in ["DISABLED", "REQUIRED"] {
             drop(open(&format!("{}?ssl-mode={mode}", user.location)).unwrap());
         }
+    }
+}
+
+#[test]
+fn a_locked_server_holds_still_until_all_connections_have_their_snapshot() {
+    for engine in servers() {
+        let database = Database::new(engine);
+        database.run("create table t (id integer primary key, v integer)");
+        let rows: Vec<String> = (1..=1_500).map(|id| format!("({id}, 0)")).collect();
+        database.run(&format!("insert into t values {}", rows.join(", ")));
+        let done = AtomicBool::new(false);
+        let read_at_once = |session: &dyn Session| {
+            let mut seen = Vec::new();
+            let scan = scan(&table(session, "t"), &[("id", Kind::Number), ("v", Kind::Number)], 1);
+            nested(session, &scan, 4, &mut seen);
+            seen.into_iter().map(Result::unwrap).collect::<Vec<_>>()
+        };
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let writer = Database::join(engine, &database.location);
+                let mut written = 0;
+                while !done.load(Ordering::Relaxed) {
+                    written += 1;
+                    writer.run(&format!("update t set v = v + 1 where id = {}", written % 1_500 + 1));
+                }
+                written
+            });
+            let options = OpenOptions { connections: 4, lock: true, ..OpenOptions::default() };
+            let seen: Vec<_> =
+                (0..10).map(|_| read_at_once(engines::open(&database.location, &options).unwrap().as_ref())).collect();
+            done.store(true, Ordering::Relaxed);
+            assert!(writer.join().unwrap() > 10, "{engine:?}");
+            for seen in &seen {
+                assert!(seen.len() == 4 && seen.iter().all(|rows| rows == &seen[0]), "{engine:?}");
+            }
+            // The writer was let go on between two audits.
+            assert!(seen.windows(2).any(|pair| pair[0] != pair[1]), "{engine:?}");
+        });
+    }
+}
+
+#[test]
+fn who_may_not_lock_is_told_and_a_lock_is_not_waited_for_without_end() {
+    for engine in servers() {
+        let database = Database::new(engine);
+        database.run("create table t (id integer primary key)");
+        let options = OpenOptions { lock: true, connect_timeout: Duration::from_secs(1), ..OpenOptions::default() };
+        let refused = |location: &str| match engines::open(location, &options) {
+            Ok(_) => panic!("{engine:?}: {location} was opened"),
+            Err(error) => format!("{error} {}", error.advice().unwrap_or_default()),
+        };
+        let user = User::plain(&database, "nolock");
+        user.grant(&format!("select on {}.*", database.name));
+        let error = refused(&user.location);
+        assert!(error.contains("--lock") && error.contains("RELOAD"), "{engine:?}: {error}");
+        let holder = Database::join(engine, &database.location);
+        holder.run("lock tables t write");
+        let error = refused(&database.location);
+        assert!(error.contains("--lock") && error.contains("wait for it"), "{engine:?}: {error}");
+        holder.run("unlock tables");
+        let options = OpenOptions { connect_timeout: Duration::from_secs(60), ..options };
+        assert!(engines::open(&database.location, &options).unwrap().notes().is_empty(), "{engine:?}");
+        // Nobody holds the lock any more.
+        holder.run("insert into t values (1)");
     }
 }
 

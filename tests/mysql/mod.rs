@@ -3,6 +3,7 @@
 //! Each test runs against MariaDB with hostile defaults, and against MySQL 9 if its URL is in the environment.
 
 mod access; // users, passwords, TLS, settings, timeouts
+mod connecting; // option files, sockets, the environment, certificates
 mod order; // ranges and key order
 mod values; // every type with hostile values
 

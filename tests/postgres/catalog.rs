@@ -39,6 +39,31 @@ fn what_has_rows_is_listed_and_what_belongs_to_the_system_is_not() {
 }
 
 #[test]
+fn foreign_tables_are_read_where_they_are() {
+    let (database, far) = (database(), database());
+    far.run("create table public.t (k int primary key, v text, n numeric); insert into public.t select i, 'v' || i, i / 7.0 from generate_series(1, 3000) i; create table public.copy as select * from public.t");
+    let (_, address) = far.location.rsplit_once('@').unwrap();
+    let (host, port) = address.split('/').next().unwrap().split_once(':').unwrap();
+    let name = &far.name;
+    database.run(&format!(
+        "create extension postgres_fdw schema public;
+         create server far foreign data wrapper postgres_fdw options (host '{host}', port '{port}', dbname '{name}');
+         create user mapping for public server far options (user 'postgres', password 'tieout');
+         import foreign schema public from server far into public"
+    ));
+    let session = open(&database);
+    assert_eq!(rows(session.as_ref(), &scan(&described(session.as_ref(), "t"), &["k"])).len(), 3000);
+    let dir = Dir::new();
+    let (near, own) = (database.table("public.t"), far.table("public.copy"));
+    dir.diff_words(&[&near, &own, "--key", "k"]).tied_out();
+    far.run("update public.copy set n = n + 0.000000000000000001 where k = 1234");
+    dir.diff_words(&[&near, &own, "--key", "k"]).drift([0, 0, 1, 0]);
+    // A foreign server that is down is an error of that table, not an empty table.
+    database.run("alter server far options (set port '1')");
+    dir.diff_words(&[&near, &own, "--key", "k"]).expect(3, "incomplete");
+}
+
+#[test]
 fn rows_of_heirs_are_read_with_the_heirs() {
     let database = database();
     database.run("create table public.parent (k int); create table public.heir (v text) inherits (public.parent)");

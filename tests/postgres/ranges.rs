@@ -1,4 +1,6 @@
 use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tieout::engines::Session;
 use tieout::model::row::compare_keys;
@@ -119,6 +121,34 @@ fn ranges_of_composite_keys_are_served_by_the_index() {
     let plan = client.query(&format!("explain select a, b, v from only \"public\".\"t\" where {condition}"), &[]).unwrap();
     let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
     assert!(plan.iter().any(|line| line.contains("Index Cond: ((ROW(a, b) >=")), "{plan:#?}");
+}
+
+#[test]
+fn parts_are_read_by_the_index_and_never_by_the_whole_table() {
+    let database = database();
+    database.run("create table public.t as select (i / 100)::int as a, i % 100 as b, repeat('x', 400) as v from generate_series(1, 50000) i; alter table public.t add primary key (a, b); analyze public.t");
+    let mut client = postgres::Client::connect(&database.location, postgres::NoTls).unwrap();
+    // A backend tells what it did when it ends.
+    let mut scans = |at_least: i64| {
+        let started = Instant::now();
+        loop {
+            let sql = "select seq_scan, idx_scan from pg_stat_user_tables where relname = 't'";
+            let row = client.query_one(sql, &[]).unwrap();
+            let (whole, by_index): (i64, i64) = (row.get(0), row.get(1));
+            if by_index >= at_least || started.elapsed() > Duration::from_secs(20) {
+                return (whole, by_index);
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    };
+    let (whole, _) = scans(0);
+    let session = open(&database);
+    let (parts, ordered) = read(session.as_ref(), "t", &["a", "b"], 50_000);
+    assert!(parts >= 4 && ordered);
+    drop(session);
+    let (whole_after, by_index) = scans(parts as i64);
+    assert_eq!(whole_after, whole, "the table was read as a whole");
+    assert!(by_index >= parts as i64, "{by_index} scans of the index for {parts} parts");
 }
 
 #[test]

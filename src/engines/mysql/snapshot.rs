@@ -6,7 +6,7 @@
 //! its position is read before the snapshots are opened, after, and once more a little later.
 //!
 //! Where no position can be had, or the server never holds still, one connection reads alone: it is consistent by
-//! itself.
+//! itself. Who may lock the server, and wants to, needs neither: nothing is committed while the lock is held.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -15,12 +15,16 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, Row};
 
 use super::connect::Server;
-use super::failure::failure;
+use super::failure::{code, failure};
 use super::settings::{Flavour, pin};
 use crate::error::{Error, Result};
 
 /// How often opening the snapshots is tried.
 const TRIES_MAX: usize = 30;
+/// The error code of a statement that the user has no privilege for.
+const MAY_NOT: u16 = 1227;
+/// The error code of a lock that was waited for in vain.
+const LOCK_TIMED_OUT: u16 = 1205;
 /// How long a transaction may take from being visible to being in the position.
 const SETTLING: Duration = Duration::from_millis(20);
 
@@ -47,17 +51,24 @@ pub(super) fn open(server: &Server) -> Result<Opened> {
     pin(&mut first, &flavour, &server.options).map_err(placed)?;
     let positions = Positions::of(&mut first, &flavour).map_err(placed)?;
     let mut connections = vec![first];
-    if positions.is_some() {
+    if positions.is_some() || server.options.lock {
         for _ in 1..server.options.connections {
             let mut conn = server.connect()?;
             pin(&mut conn, &flavour, &server.options).map_err(placed)?;
             connections.push(conn);
         }
     }
+    if server.options.lock {
+        let lock = Lock::take(server)?;
+        connections.iter_mut().try_for_each(start).map_err(placed)?;
+        let position = positions.map(|positions| positions.now(&mut connections)).transpose().map_err(placed)?;
+        lock.release().map_err(placed)?;
+        return Ok(Opened { flavour, connections, position, note: None });
+    }
     let Some(positions) = positions else {
         start(&mut connections[0]).map_err(placed)?;
         let note = (server.options.connections > 1).then(|| {
-            "read over one connection: the server gives no position to check several snapshots against (GTIDs, or the privilege REPLICATION CLIENT, would do)"
+            "read over one connection: the server gives no position to check several snapshots against (GTIDs, the privilege REPLICATION CLIENT, or --lock would do)"
                 .to_string()
         });
         return Ok(Opened { flavour, connections, position: None, note });
@@ -69,14 +80,52 @@ pub(super) fn open(server: &Server) -> Result<Opened> {
     }
     connections.truncate(1);
     let position = positions.alone(&mut connections[0]).map_err(placed)?;
-    let note =
-        Some("read over one connection: the server never held still long enough for several snapshots of one moment".to_string());
+    let note = Some(
+        "read over one connection: the server never held still long enough for several snapshots of one moment (--lock makes it)"
+            .to_string(),
+    );
     Ok(Opened { flavour, connections, position, note })
 }
 
 /// Takes a snapshot for a connection, in place of the one that it has.
 fn start(conn: &mut Conn) -> Result<()> {
     conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").map_err(|error| failure("take a snapshot", error))
+}
+
+/// A server that nobody writes to: a connection of its own holds the lock, and loses it at the latest when it closes.
+struct Lock(Conn);
+
+impl Lock {
+    /// Waits for the statements that are under way, for as long as connecting may take: whoever comes later waits too.
+    ///
+    /// # Errors
+    ///
+    /// If the user may not lock, or something holds out longer.
+    fn take(server: &Server) -> Result<Self> {
+        let mut conn = server.connect()?;
+        let seconds = server.options.connect_timeout.as_secs().max(1);
+        let locked = conn
+            .query_drop(format!("SET SESSION lock_wait_timeout = {seconds}"))
+            .and_then(|()| conn.query_drop("FLUSH TABLES WITH READ LOCK"));
+        match locked {
+            Ok(()) => Ok(Lock(conn)),
+            Err(error) => {
+                let number = code(&error);
+                let error = failure("--lock", error).at(server.place.as_str());
+                Err(match number {
+                    Some(MAY_NOT) => error.hint("grant the user RELOAD, or audit without --lock"),
+                    Some(LOCK_TIMED_OUT) => {
+                        error.hint("a long statement or transaction is under way: wait for it, or audit without --lock")
+                    }
+                    _ => error,
+                })
+            }
+        }
+    }
+
+    fn release(mut self) -> Result<()> {
+        self.0.query_drop("UNLOCK TABLES").map_err(|error| failure("--lock", error))
+    }
 }
 
 /// How a server tells where it is.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -106,6 +106,30 @@ struct Verifier {
     trust: Trust,
 }
 
+/// How a version of TLS verifies a signature.
+type VerifySignature = fn(
+    &[u8],
+    &CertificateDer<'_>,
+    &DigitallySignedStruct,
+    &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, rustls::Error>;
+
+impl Verifier {
+    fn verify_signature(
+        &self,
+        verify: VerifySignature,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        match self.trust {
+            // Who does not ask who the server is has no use for its signature, whatever its certificate looks like.
+            Trust::Anyone => Ok(HandshakeSignatureValid::assertion()),
+            Trust::SignedBy { .. } => verify(message, certificate, signed, &self.provider.signature_verification_algorithms),
+        }
+    }
+}
+
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
@@ -134,10 +158,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        match self.trust {
-            Trust::Anyone => Ok(HandshakeSignatureValid::assertion()),
-            _ => verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms),
-        }
+        self.verify_signature(verify_tls12_signature, message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -146,11 +167,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        match self.trust {
-            // Who does not ask who the server is has no use for its signature, whatever its certificate looks like.
-            Trust::Anyone => Ok(HandshakeSignatureValid::assertion()),
-            _ => verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms),
-        }
+        self.verify_signature(verify_tls13_signature, message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
