@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use postgres::{Client, Row};
+use tokio_postgres::Row;
 
+use super::client::Client;
 use super::failure::{failure, field};
 use super::types::{self, Read, TypeRow, Types};
 use crate::error::Result;

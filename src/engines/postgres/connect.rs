@@ -1,14 +1,14 @@
 //! Connecting: with or without TLS as `sslmode` says, and within the timeout.
 
-use std::sync::mpsc;
-use std::thread;
+use std::io;
 use std::time::Duration;
 
-use postgres::config::{ChannelBinding, SslMode, SslNegotiation, TargetSessionAttrs};
-use postgres::error::SqlState;
-use postgres::{Client, Config};
+use tokio_postgres::Config;
+use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::client::Client;
 use super::failure::failure;
 use super::parameters::{Mode, Parameters, unexpected};
 use super::tls;
@@ -102,22 +102,21 @@ impl Connector {
         })
     }
 
-    /// Tries once; on a thread of its own, as the handshake that follows the connection has no timeout of its own.
-    fn attempt(&self, mode: SslMode) -> Result<Result<Client, postgres::Error>> {
-        let (mut config, tls) = (self.config.clone(), self.tls.clone());
-        config.ssl_mode(mode).connect_timeout(self.timeout);
-        let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || drop(sender.send(config.connect(tls))));
-        receiver.recv_timeout(self.timeout).map_err(|_| {
-            Error::new(format!("connect: found no answer, expected one within {} s", self.timeout.as_secs_f32()))
-                .hint("check host, port and firewall")
+    fn attempt(&self, mode: SslMode) -> Result<Result<Client, tokio_postgres::Error>> {
+        let mut config = self.config.clone();
+        config.ssl_mode(mode);
+        Client::connect(&config, self.tls.clone(), self.timeout).map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => {
+                Error::new(format!("connect: found no answer, expected one within {} s", self.timeout.as_secs_f32()))
+                    .hint("check host, port and firewall")
+            }
+            _ => Error::caused("connect", error),
         })
     }
 
     /// Tells the server to end the statement that a connection is busy with.
-    pub fn cancel(&self, token: &postgres::CancelToken) {
-        // It ends by itself otherwise, only later.
-        drop(token.cancel_query(self.tls.clone()));
+    pub fn cancel(&self, client: &Client) {
+        client.cancel(self.tls.clone());
     }
 }
 
@@ -157,6 +156,6 @@ fn choose(parameters: &Parameters, config: &mut Config) -> Result<()> {
 }
 
 /// Whether the other way, with or without TLS, may be let in where this one was not.
-fn is_about_tls(error: &postgres::Error) -> bool {
+fn is_about_tls(error: &tokio_postgres::Error) -> bool {
     error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) || error.to_string().contains("TLS")
 }

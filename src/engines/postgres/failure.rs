@@ -1,12 +1,12 @@
 //! What the server or the connection says went wrong, as an error of this program.
 //!
-//! The messages of the `postgres` crate are in its chain of causes. The server's own message never holds a password.
+//! The driver's messages are in its chain of causes. The server's own message never holds a password.
 
 use std::error::Error as StdError;
 
-use postgres::Row;
-use postgres::error::{DbError, SqlState};
-use postgres::types::FromSql;
+use tokio_postgres::Row;
+use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::types::FromSql;
 
 use crate::error::{Error, Result};
 

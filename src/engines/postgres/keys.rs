@@ -3,10 +3,10 @@
 //! The bounds are keys of a sample of pages, every so many of them in the order of the index. They decide how even
 //! the parts are and nothing else: adjacent ranges hold every row, whatever their bounds.
 
-use postgres::Client;
-use postgres::types::{FromSql, Type as PgType};
+use tokio_postgres::types::{FromSql, Type as PgType};
 
 use super::catalog::{Class, Relation};
+use super::client::Client;
 use super::decode::decoder;
 use super::failure::{failure, field};
 use super::sql::{identifier, literal, qualified};

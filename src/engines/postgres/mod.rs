@@ -5,6 +5,7 @@
 
 mod array;
 mod catalog;
+mod client;
 mod connect;
 mod decode;
 mod failure;

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use postgres::Client;
-
 use super::catalog::{Class, Relation, Store};
+use super::client::Client;
 use super::failure::{failure, field};
 use super::keys::{self, Sample};
 use super::sql::{identifier, qualified};

@@ -1,12 +1,10 @@
 //! Reading: one COPY for each part, from the wire into canonical bytes.
 
-use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use postgres::Client;
-
 use super::catalog::Relation;
+use super::client::Client;
 use super::decode::{Decode, decoder};
 use super::failure::{failure, field};
 use super::ranges::Slice;
@@ -127,22 +125,19 @@ impl PostgresPart<'_> {
         self.snapshot.with(|client| {
             let mut stream = client.copy_out(&statement).map_err(|error| failure("read", &error))?;
             let (mut tuples, mut rows, mut bytes) = (Tuples::default(), RowWriter::new(self.scan, emit), 0);
-            loop {
-                let chunk = stream.fill_buf().map_err(|error| failure("read", &error))?;
-                if chunk.is_empty() {
-                    break;
+            while let Some(chunks) = stream.next() {
+                for chunk in chunks {
+                    let chunk = chunk.map_err(|error| failure("read", &error))?;
+                    bytes += chunk.len() as u64;
+                    tuples.push(&chunk, &mut |bytes, fields| {
+                        if fields.len() != self.scan.columns.len() {
+                            return Err(Error::new(format!("found {} fields, expected {}", fields.len(), self.scan.columns.len())));
+                        }
+                        rows.row(|place, form, out| {
+                            self.reading.push(place, form, fields[place].as_ref().map(|range| &bytes[range.clone()]), out)
+                        })
+                    })?;
                 }
-                tuples.push(chunk, &mut |bytes, fields| {
-                    if fields.len() != self.scan.columns.len() {
-                        return Err(Error::new(format!("found {} fields, expected {}", fields.len(), self.scan.columns.len())));
-                    }
-                    rows.row(|place, form, out| {
-                        self.reading.push(place, form, fields[place].as_ref().map(|range| &bytes[range.clone()]), out)
-                    })
-                })?;
-                let len = chunk.len();
-                bytes += len as u64;
-                stream.consume(len);
             }
             drop(stream);
             self.bytes_read.fetch_add(bytes, Relaxed);

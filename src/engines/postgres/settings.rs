@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use postgres::Client;
-
+use super::client::Client;
 use super::failure::{failure, field};
 use crate::error::{Error, Result};
 

@@ -6,8 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use postgres::Client;
-
+use super::client::Client;
 use super::connect::Connector;
 use super::failure::{failure, field};
 use super::settings;
@@ -86,13 +85,12 @@ impl Snapshot {
             Some(client) => client,
             None => self.open()?,
         };
-        let token = client.cancel_token();
         let done = work(&mut client);
         match done {
             Ok(_) => self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client),
             Err(_) => {
                 if !client.is_closed() {
-                    self.connector.cancel(&token);
+                    self.connector.cancel(&client);
                 }
                 drop(client);
             }

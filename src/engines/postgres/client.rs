@@ -1,0 +1,128 @@
+//! A connection for a thread that waits: the driver is asynchronous, this program is not.
+//!
+//! The crate `postgres` is the same thing, but wakes up once for each row of a COPY, which takes twice the time of
+//! everything else that happens to the row. Here all rows that have come are taken at once.
+
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::ReadyChunks;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Config, CopyOutStream, Error, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// Messages of a COPY that are taken at once: more than fit a buffer of the connection.
+const MESSAGES_MAX: usize = 1024;
+/// How long the server may take to be told that the connection ends.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// A connection to a server.
+pub struct Client {
+    client: tokio_postgres::Client,
+    // Behind the client, so that it is dropped after it: the connection then says goodbye and ends.
+    link: Link,
+}
+
+/// What moves the bytes of a connection, while somebody waits for them.
+struct Link {
+    runtime: Runtime,
+    connection: JoinHandle<()>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let Link { runtime, connection } = self;
+        // A server that does not answer sees the connection break.
+        drop(runtime.block_on(async { tokio::time::timeout(GOODBYE, connection).await }));
+    }
+}
+
+impl Client {
+    /// Connects; what the server answers is the inner result.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::TimedOut`] if it answers nothing in time; others if the system has no means to wait.
+    pub fn connect(config: &Config, tls: MakeRustlsConnect, timeout: Duration) -> io::Result<Result<Self, Error>> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        match runtime.block_on(async { tokio::time::timeout(timeout, config.connect(tls)).await }) {
+            Ok(Ok((client, connection))) => {
+                // What ends the connection is told to whoever waits for an answer.
+                let connection = runtime.spawn(async { drop(connection.await) });
+                Ok(Ok(Client { client, link: Link { runtime, connection } }))
+            }
+            Ok(Err(refused)) => Ok(Err(refused)),
+            Err(elapsed) => {
+                // Without waiting for a name that is still being looked up.
+                runtime.shutdown_background();
+                Err(elapsed.into())
+            }
+        }
+    }
+
+    /// Runs a statement and returns its rows.
+    ///
+    /// # Errors
+    ///
+    /// Those of the server, and of the connection.
+    pub fn query(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+        self.link.runtime.block_on(self.client.query(sql, parameters))
+    }
+
+    /// Runs a statement and returns its only row.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::query`], and if there is not one row.
+    pub fn query_one(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
+        self.link.runtime.block_on(self.client.query_one(sql, parameters))
+    }
+
+    /// Runs statements that have no rows.
+    ///
+    /// # Errors
+    ///
+    /// Those of the server, and of the connection.
+    pub fn batch_execute(&mut self, sql: &str) -> Result<(), Error> {
+        self.link.runtime.block_on(self.client.batch_execute(sql))
+    }
+
+    /// Begins to read what a `COPY ... TO STDOUT` writes.
+    ///
+    /// # Errors
+    ///
+    /// Those of the server, and of the connection.
+    pub fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>, Error> {
+        let stream = self.link.runtime.block_on(self.client.copy_out(sql))?;
+        Ok(CopyOut { runtime: &self.link.runtime, stream: Box::pin(stream.ready_chunks(MESSAGES_MAX)) })
+    }
+
+    /// Asks the server to end what the connection is busy with.
+    pub fn cancel(&self, tls: MakeRustlsConnect) {
+        // It ends by itself otherwise, only later.
+        drop(self.link.runtime.block_on(self.client.cancel_token().cancel_query(tls)));
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+}
+
+/// The stream of a COPY.
+pub struct CopyOut<'a> {
+    runtime: &'a Runtime,
+    stream: Pin<Box<ReadyChunks<CopyOutStream>>>,
+}
+
+impl CopyOut<'_> {
+    /// Waits for more of the stream, and returns all that has come; `None`: the stream is at its end.
+    pub fn next(&mut self) -> Option<Vec<Result<Bytes, Error>>> {
+        self.runtime.block_on(self.stream.next())
+    }
+}
