@@ -20,7 +20,7 @@ use super::windows::{Halt, Watch, Windows};
 use crate::engines::{Scan, Session};
 use crate::error::{Error, Result};
 use crate::model::digest::{Fingerprint, key_hash};
-use crate::model::range::{CellSet, RangeOutcome, RangeRecord};
+use crate::model::range::{CellSet, Evidence, RangeOutcome, RangeRecord};
 use crate::model::row::Row;
 use crate::sides::{Side, Sides};
 
@@ -184,7 +184,8 @@ impl<'a> Hashed<'a> {
     fn enter(&self, cells: Indexes<usize>, suspects: &[usize], outcome: RangeOutcome, ledger: &mut Ledger<'_>) -> Result<(), Halt> {
         cells.into_iter().try_for_each(|cell| {
             let outcome = if suspects.binary_search(&cell).is_ok() { outcome } else { RangeOutcome::Equal };
-            let record = RangeRecord { range: self.plan.cells.range(cell), fingerprints: self.prints[cell], outcome };
+            let record =
+                RangeRecord { range: self.plan.cells.range(cell), evidence: Evidence::Fingerprints(self.prints[cell]), outcome };
             ledger.range(&record).map_err(Halt::Report)
         })
     }
@@ -207,7 +208,7 @@ impl<'a> Hashed<'a> {
 }
 
 impl Windows for Hashed<'_> {
-    fn fingerprint(&mut self) -> Result<Option<Vec<Sides<Fingerprint>>>, Halt> {
+    fn fingerprint(&mut self) -> Result<Option<Vec<Evidence>>, Halt> {
         if std::mem::replace(&mut self.done, true) {
             return Ok(None);
         }
@@ -217,7 +218,7 @@ impl Windows for Hashed<'_> {
         self.first = Sides { source: source?, target: target? };
         let cells = self.first.as_ref().map(|sums| &sums.cells);
         self.prints = cells.source.iter().zip(cells.target).map(|(&source, &target)| Sides { source, target }).collect();
-        Ok(Some(self.prints.clone()))
+        Ok(Some(self.prints.iter().copied().map(Evidence::Fingerprints).collect()))
     }
 
     fn compare(&mut self, suspects: &[usize], ledger: &mut Ledger<'_>) -> Result<(), Halt> {

@@ -1,8 +1,8 @@
 //! What is held of a side until the other one has passed its keys: entries of runs, or rows that were decoded and not
 //! yet encoded.
 //!
-//! Most rows of most tables are the same on both sides. Where the columns of a range are, one of its sides has to be
-//! hashed and none has to be kept in canonical bytes; everything else becomes a run before it is compared.
+//! Most rows of most tables are the same on both sides. Where those of a range have the same bits, nothing has to be
+//! put into canonical bytes, and nothing hashed; everything else becomes a run before it is compared.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::run::{Peculiarities, Run, STRETCH_ROWS_MIN, Span};
 use crate::engines::{Deferred, Rows};
-use crate::model::digest::{Digester, Fingerprint};
+use crate::error::Result;
+use crate::model::digest::Digester;
+use crate::model::range::Evidence;
 use crate::model::row::{RowBlock, compare_keys};
 use crate::sides::Sides;
 
@@ -41,10 +43,10 @@ impl<'a> Coder<'a> {
         self.lock().pop().unwrap_or_default()
     }
 
-    fn encode(&self, rows: &Deferred, range: Indexes<usize>) -> RowBlock {
+    fn encode(&self, rows: &dyn Deferred, range: Indexes<usize>) -> Result<RowBlock> {
         let mut block = self.spare();
-        rows.encode(range, &mut block);
-        block
+        rows.encode(range, &mut block)?;
+        Ok(block)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<RowBlock>> {
@@ -53,17 +55,17 @@ impl<'a> Coder<'a> {
 }
 
 /// Some adjacent keys of a side, ascending, with all that is known of their rows.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Held {
     rows: Form,
     range: Indexes<usize>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Form {
     Run(Arc<Run>),
     /// Each row has a key of its own, without NULL.
-    Deferred(Arc<Deferred>),
+    Deferred(Arc<dyn Deferred>),
 }
 
 impl Default for Form {
@@ -80,47 +82,67 @@ impl From<Span> for Held {
 
 impl Held {
     /// Rows as they were read, in stretches with ascending keys.
-    pub fn of(rows: Rows<'_>, coder: &Coder<'_>) -> Vec<Held> {
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be encoded.
+    pub fn of(rows: Rows<'_>, coder: &Coder<'_>) -> Result<Vec<Held>> {
         let block = match rows {
             Rows::Encoded(block) => std::mem::replace(block, coder.spare()),
             Rows::Deferred(rows) => {
                 let range = 0..rows.len();
                 if rows.keys_ascend() {
-                    return vec![Held { rows: Form::Deferred(Arc::new(rows)), range }];
+                    return Ok(vec![Held { rows: Form::Deferred(rows.into()), range }]);
                 }
-                coder.encode(&rows, range)
+                coder.encode(&*rows, range)?
             }
         };
-        Run::of_block(block, coder.digester).into_iter().map(|run| Span::of(run).into()).collect()
+        Ok(Run::of_block(block, coder.digester).into_iter().map(|run| Span::of(run).into()).collect())
     }
 
     /// The same, encoded.
-    pub fn encoded(&self, coder: &Coder<'_>) -> Span {
-        match &self.rows {
-            Form::Run(run) => Span { run: Arc::clone(run), entries: self.range.clone() },
-            Form::Deferred(rows) => Span::of(Run::ascending(coder.encode(rows, self.range.clone()), coder.digester)),
-        }
+    fn encoded(&self, coder: &Coder<'_>) -> Result<Span> {
+        Ok(match &self.rows {
+            Form::Run(run) => self.span_of(run),
+            Form::Deferred(rows) => Span::of(Run::ascending(coder.encode(&**rows, self.range.clone())?, coder.digester)),
+        })
     }
 
-    /// The fingerprints of both sides of a range. Sides that are not known to be the same are encoded.
-    pub fn fingerprints(sides: &mut Sides<Held>, coder: &Coder<'_>) -> Sides<Fingerprint> {
+    fn span_of(&self, run: &Arc<Run>) -> Span {
+        Span { run: Arc::clone(run), entries: self.range.clone() }
+    }
+
+    /// Both sides of a range, encoded.
+    ///
+    /// # Errors
+    ///
+    /// If a side cannot be encoded.
+    pub fn encoded_sides(sides: &Sides<Held>, coder: &Coder<'_>) -> Result<Sides<Span>> {
+        sides.as_ref().try_map(|side, held| held.encoded(coder).map_err(|error| error.on(side)))
+    }
+
+    /// Whether both sides of a range hold the same rows. Sides that are not known to have the same bits are encoded.
+    ///
+    /// # Errors
+    ///
+    /// If a side cannot be encoded.
+    pub fn evidence(sides: &mut Sides<Held>, coder: &Coder<'_>) -> Result<Evidence> {
         if let (Form::Deferred(source), Form::Deferred(target)) = (&sides.source.rows, &sides.target.rows) {
             let (rows, others) = (sides.source.range.clone(), sides.target.range.clone());
-            if rows.len() == others.len() && source.is_same(rows.clone(), target, others) {
-                let both = source.fingerprint(rows, coder.digester);
-                return Sides { source: both, target: both };
+            if rows.len() == others.len() && source.is_same(rows.clone(), &**target, others) {
+                return Ok(Evidence::SameBits { rows: rows.len() as u64 });
             }
         }
-        let spans = sides.as_ref().map(|held| held.encoded(coder));
+        let spans = Held::encoded_sides(sides, coder)?;
         let prints = spans.as_ref().map(Span::fingerprint);
         *sides = spans.map(Held::from);
-        prints
+        Ok(Evidence::Fingerprints(prints))
     }
 
     /// What the reader of a verdict must know about the keys.
-    pub fn peculiarities(&self, coder: &Coder<'_>) -> Peculiarities {
-        match self.rows {
-            Form::Run(_) => self.encoded(coder).peculiarities(),
+    pub fn peculiarities(&self) -> Peculiarities {
+        match &self.rows {
+            Form::Run(run) => self.span_of(run).peculiarities(),
             Form::Deferred(_) => Peculiarities::default(),
         }
     }
@@ -133,7 +155,7 @@ impl Held {
     fn key(&self, index: usize) -> Cow<'_, [u8]> {
         match &self.rows {
             Form::Run(run) => Cow::Borrowed(run.key(index)),
-            Form::Deferred(rows) => Cow::Owned(rows.key(index)),
+            Form::Deferred(rows) => rows.key(index),
         }
     }
 
@@ -184,7 +206,11 @@ impl Held {
 
     /// The same keys in ascending order, none of them in two places. What lies apart stays as it is; what overlaps a
     /// little is cut; what interleaves is copied.
-    pub fn arranged(mut held: Vec<Held>, coder: &Coder<'_>) -> Vec<Held> {
+    ///
+    /// # Errors
+    ///
+    /// If what interleaves cannot be encoded.
+    pub fn arranged(mut held: Vec<Held>, coder: &Coder<'_>) -> Result<Vec<Held>> {
         held.retain(|one| !one.is_empty());
         let first = |one: &Held| one.first_key().unwrap_or_default().into_owned();
         let descending = |a: &Held, b: &Held| compare_keys(&b.first_key().unwrap_or_default(), &a.first_key().unwrap_or_default());
@@ -198,14 +224,14 @@ impl Held {
             };
             if arranged.len() > pieces_max {
                 held.push(one);
-                arranged.extend(merged(&held, coder));
+                arranged.extend(merged(&held, coder)?);
                 break;
             }
             let head = one.take_while(&next, Ordering::is_lt);
             if head.is_empty() {
                 // Both begin with one key: the rows with it become one entry.
                 let mut other = held.pop().unwrap_or_default();
-                let both = merged(&[one.take(1), other.take(1)], coder);
+                let both = merged(&[one.take(1), other.take(1)], coder)?;
                 insert(&mut held, one, descending);
                 insert(&mut held, other, descending);
                 // A third may begin with it as well.
@@ -215,7 +241,7 @@ impl Held {
             arranged.push(head);
             insert(&mut held, one, descending);
         }
-        arranged
+        Ok(arranged)
     }
 
     /// The memory of the rows, if nobody else holds them.
@@ -228,9 +254,9 @@ impl Held {
 }
 
 /// The same entries in order, copied.
-fn merged(held: &[Held], coder: &Coder<'_>) -> Vec<Held> {
-    let spans: Vec<Span> = held.iter().map(|one| one.encoded(coder)).collect();
-    Run::merged(spans.iter().flat_map(Span::entries)).into_iter().map(|run| Span::of(run).into()).collect()
+fn merged(held: &[Held], coder: &Coder<'_>) -> Result<Vec<Held>> {
+    let spans = held.iter().map(|one| one.encoded(coder)).collect::<Result<Vec<Span>>>()?;
+    Ok(Run::merged(spans.iter().flat_map(Span::entries)).into_iter().map(|run| Span::of(run).into()).collect())
 }
 
 /// Puts one in its place among those that are ordered as `order` says.
@@ -258,13 +284,13 @@ mod tests {
                 block.end_compared();
                 block.end_row();
             }
-            Held::of(Rows::Encoded(&mut block), &coder).remove(0)
+            Held::of(Rows::Encoded(&mut block), &coder).unwrap().remove(0)
         };
         let interleaved: Vec<Vec<i128>> = (0..3).map(|i| (0..200).map(|k| k * 3 + i).collect()).collect();
         let cases = [vec![vec![5, 6], vec![1, 2, 9, 10], vec![7]], vec![vec![1, 2], vec![2, 3], vec![2, 9], vec![9]], interleaved];
         for case in cases {
-            let arranged = Held::arranged(case.iter().map(|ids| held(ids)).collect(), &coder);
-            let spans: Vec<Span> = arranged.iter().map(|held| held.encoded(&coder)).collect();
+            let arranged = Held::arranged(case.iter().map(|ids| held(ids)).collect(), &coder).unwrap();
+            let spans: Vec<Span> = arranged.iter().map(|held| held.encoded(&coder).unwrap()).collect();
             let keys: Vec<Vec<u8>> = spans.iter().flat_map(|span| span.entries().map(|entry| entry.row.key().to_vec())).collect();
             assert!(keys.is_sorted_by(|a, b| compare_keys(a, b).is_lt()));
             let rows: u64 = spans.iter().map(|span| span.fingerprint().rows).sum();

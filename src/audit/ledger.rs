@@ -24,7 +24,7 @@ pub struct Counts {
     pub coverage: Coverage,
     /// The rows.
     pub rows: RowCounts,
-    /// The rows of compared ranges, by their fingerprints, less those that were compared: none in the end.
+    /// The rows of compared ranges, as they were counted on reading, less those that were compared: none in the end.
     pub uncompared: Sides<i64>,
     /// The keys that differ.
     pub differences: DifferenceCounts,
@@ -61,17 +61,17 @@ impl<'a> Ledger<'a> {
     /// Those of the report.
     pub fn range(&mut self, record: &RangeRecord) -> Result<()> {
         self.counts.coverage.record(record);
-        let (prints, counts) = (record.fingerprints, &mut self.counts);
+        let (rows, counts) = (record.evidence.rows(), &mut self.counts);
         match record.outcome {
             RangeOutcome::Equal => {
-                assert!(prints.source == prints.target, "a range is equal only if its fingerprints are");
-                counts.rows.source += prints.source.rows;
-                counts.rows.target += prints.target.rows;
-                counts.rows.matched += prints.source.rows;
+                assert!(record.evidence.agrees(), "a range is equal only if both sides hold the same rows");
+                counts.rows.source += rows.source;
+                counts.rows.target += rows.target;
+                counts.rows.matched += rows.source;
             }
             RangeOutcome::Compared => {
-                counts.uncompared.source += prints.source.rows as i64;
-                counts.uncompared.target += prints.target.rows as i64;
+                counts.uncompared.source += rows.source as i64;
+                counts.uncompared.target += rows.target as i64;
             }
             RangeOutcome::Failed => {}
         }

@@ -84,8 +84,8 @@ fn audit_domain(
         Domain::KeyOrder => Box::new(Ordered::new(plan, sessions, watch)?),
         Domain::KeyHash => Box::new(Hashed::new(plan, sessions, watch)),
     };
-    while let Some(fingerprints) = windows.fingerprint()? {
-        let suspects = narrow::narrow(&fingerprints);
+    while let Some(evidence) = windows.fingerprint()? {
+        let suspects = narrow::narrow(&evidence);
         windows.compare(&suspects, ledger)?;
     }
     Ok(())

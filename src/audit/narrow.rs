@@ -1,9 +1,8 @@
-//! Picks the ranges that go on: those whose fingerprints differ.
+//! Picks the ranges that go on: those whose sides do not agree.
 
-use crate::model::digest::Fingerprint;
-use crate::sides::Sides;
+use crate::model::range::Evidence;
 
-/// The places in `fingerprints` of the ranges whose sides differ.
-pub fn narrow(fingerprints: &[Sides<Fingerprint>]) -> Vec<usize> {
-    (0..fingerprints.len()).filter(|&range| fingerprints[range].source != fingerprints[range].target).collect()
+/// The places in `evidence` of the ranges whose sides differ.
+pub fn narrow(evidence: &[Evidence]) -> Vec<usize> {
+    (0..evidence.len()).filter(|&range| !evidence[range].agrees()).collect()
 }

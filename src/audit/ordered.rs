@@ -22,10 +22,9 @@ use super::held::{Coder, Held};
 use super::ledger::Ledger;
 use super::plan::Plan;
 use super::windows::{Halt, Watch, Windows};
-use crate::engines::{Part, Parts, Session};
+use crate::engines::{Part, Parts, Rows, Session};
 use crate::error::{Error, Result};
-use crate::model::digest::Fingerprint;
-use crate::model::range::{Range, RangeOutcome, RangeRecord};
+use crate::model::range::{Evidence, Range, RangeOutcome, RangeRecord};
 use crate::model::row::compare_keys;
 use crate::sides::{Side, Sides};
 
@@ -45,6 +44,8 @@ pub struct Ordered<'a> {
     /// The ranges of the current window.
     ranges: Vec<Slot>,
     coder: Coder<'a>,
+    /// Whether both sides hand rows on in one form of their own.
+    deferred: bool,
     /// The upper bound of the last range.
     reached: Option<Vec<u8>>,
     finished: bool,
@@ -54,12 +55,12 @@ pub struct Ordered<'a> {
 struct Slot {
     range: Range,
     held: Sides<Held>,
-    fingerprints: Sides<Fingerprint>,
+    evidence: Evidence,
 }
 
 impl Slot {
     fn new(range: Range, held: Sides<Held>) -> Self {
-        Slot { range, held, fingerprints: Sides::default() }
+        Slot { range, held, evidence: Evidence::default() }
     }
 }
 
@@ -96,7 +97,10 @@ impl<'a> Ordered<'a> {
             }),
             Err(error) => Err(Halt::Failed(error.on(side))),
         })?;
-        Ok(Ordered { plan, watch, queues, ranges: Vec::new(), coder: Coder::new(&plan.digester), reached: None, finished: false })
+        let native = sessions.as_ref().map(|session| session.capabilities().native);
+        let deferred = native.source.is_some() && native.source == native.target;
+        let coder = Coder::new(&plan.digester);
+        Ok(Ordered { plan, watch, queues, ranges: Vec::new(), coder, deferred, reached: None, finished: false })
     }
 
     /// Cuts the next ranges off what both queues hold, as far as it is known that nothing more belongs into them.
@@ -126,7 +130,7 @@ impl<'a> Ordered<'a> {
 }
 
 impl Windows for Ordered<'_> {
-    fn fingerprint(&mut self) -> Result<Option<Vec<Sides<Fingerprint>>>, Halt> {
+    fn fingerprint(&mut self) -> Result<Option<Vec<Evidence>>, Halt> {
         self.coder.recycle(self.ranges.drain(..).flat_map(|slot| [slot.held.source, slot.held.target]));
         if self.finished {
             return Ok(None);
@@ -134,7 +138,8 @@ impl Windows for Ordered<'_> {
         self.carve();
         while self.ranges.is_empty() {
             self.watch.check()?;
-            let reader = Reader { plan: self.plan, watch: self.watch, coder: &self.coder, reached: self.reached.as_deref() };
+            let Ordered { plan, watch, coder, deferred, .. } = self;
+            let reader = Reader { plan, watch, coder, deferred: *deferred, reached: self.reached.as_deref() };
             let Sides { source, target } = &mut self.queues;
             let (source, target) = rayon::join(|| source.fill(&reader), || target.fill(&reader));
             source.and(target)?;
@@ -147,11 +152,11 @@ impl Windows for Ordered<'_> {
             }
         }
         let coder = &self.coder;
-        let fingerprint = |slot: &mut Slot| {
-            slot.fingerprints = Held::fingerprints(&mut slot.held, coder);
-            slot.fingerprints
+        let evidence = |slot: &mut Slot| {
+            slot.evidence = Held::evidence(&mut slot.held, coder)?;
+            Ok(slot.evidence)
         };
-        Ok(Some(self.ranges.par_iter_mut().map(fingerprint).collect()))
+        self.ranges.par_iter_mut().map(evidence).collect::<Result<_>>().map(Some).map_err(Halt::Failed)
     }
 
     fn compare(&mut self, suspects: &[usize], ledger: &mut Ledger<'_>) -> Result<(), Halt> {
@@ -159,18 +164,19 @@ impl Windows for Ordered<'_> {
         for (batch, slots) in self.ranges.chunks(COMPARED_AT_ONCE).enumerate() {
             self.watch.check()?;
             let place = batch * COMPARED_AT_ONCE;
-            let compare_slot = |slot: &Slot| compare(&slot.held.as_ref().map(|held| held.encoded(coder)), columns);
+            let compare_slot = |slot: &Slot| Ok(compare(&Held::encoded_sides(&slot.held, coder)?, columns));
             let compared: Vec<Option<Compared>> = slots
                 .par_iter()
                 .enumerate()
-                .map(|(i, slot)| suspects.binary_search(&(place + i)).is_ok().then(|| compare_slot(slot)))
-                .collect();
+                .map(|(i, slot)| suspects.binary_search(&(place + i)).is_ok().then(|| compare_slot(slot)).transpose())
+                .collect::<Result<_>>()
+                .map_err(Halt::Failed)?;
             for (slot, compared) in slots.iter().zip(compared) {
                 let outcome = if compared.is_some() { RangeOutcome::Compared } else { RangeOutcome::Equal };
-                let record = RangeRecord { range: slot.range.clone(), fingerprints: slot.fingerprints, outcome };
+                let record = RangeRecord { range: slot.range.clone(), evidence: slot.evidence, outcome };
                 ledger.range(&record).map_err(Halt::Report)?;
                 for side in Side::BOTH {
-                    ledger.peculiar(side, slot.held.get(side).peculiarities(coder));
+                    ledger.peculiar(side, slot.held.get(side).peculiarities());
                 }
                 compared.map_or(Ok(()), |compared| ledger.compared(compared)).map_err(Halt::Report)?;
             }
@@ -184,6 +190,7 @@ struct Reader<'a> {
     plan: &'a Plan,
     watch: &'a Watch<'a>,
     coder: &'a Coder<'a>,
+    deferred: bool,
     /// All keys up to this one are in the books already.
     reached: Option<&'a [u8]>,
 }
@@ -191,10 +198,14 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&self, side: Side, part: Result<Box<dyn Part + '_>>) -> Result<Vec<Held>, Halt> {
         let mut held = Vec::new();
-        self.watch.read_deferred(side, part, |rows| {
-            held.extend(Held::of(rows, self.coder));
+        let mut take = |rows: Rows<'_>| {
+            held.extend(Held::of(rows, self.coder).map_err(|error| Halt::Failed(error.on(side)))?);
             Ok(())
-        })?;
+        };
+        match self.deferred {
+            true => self.watch.read_deferred(side, part, take)?,
+            false => self.watch.read(side, part, |block| take(Rows::Encoded(block)))?,
+        }
         Ok(held)
     }
 }
@@ -268,7 +279,7 @@ impl Queue<'_> {
         let kept = self.held.iter().take_while(ends_before).count();
         let mut others: Vec<Held> = self.held.drain(kept..).collect();
         others.extend(read);
-        self.held.extend(Held::arranged(others, reader.coder));
+        self.held.extend(Held::arranged(others, reader.coder).map_err(|error| Halt::Failed(error.on(self.side)))?);
         self.size_bytes = self.held.iter().map(Held::size_bytes).sum();
         Ok(())
     }

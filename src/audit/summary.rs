@@ -8,7 +8,7 @@ use super::windows::{Halt, Watch};
 use crate::error::{Error, Result};
 use crate::model::comparison::{Comparison, Pairing};
 use crate::model::outline::Outline;
-use crate::model::range::{Domain, RangeOutcome, RangeRecord};
+use crate::model::range::{Domain, Evidence, RangeOutcome, RangeRecord};
 use crate::model::row::BLOCK_ROWS_MAX;
 use crate::model::schema::Table;
 use crate::model::verdict::*;
@@ -40,7 +40,7 @@ pub fn close(
         Err(Halt::Unordered) => errors.push("found no order of the rows to read them by".to_string()),
     }
     if let Some(range) = ledger.counts.coverage.rest() {
-        ledger.range(&RangeRecord { range, fingerprints: Sides::default(), outcome: RangeOutcome::Failed })?;
+        ledger.range(&RangeRecord { range, evidence: Evidence::default(), outcome: RangeOutcome::Failed })?;
     }
     let counts = ledger.counts;
     let pairing = &plan.pairing;

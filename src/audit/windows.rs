@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use super::ledger::Ledger;
 use crate::engines::{Part, Rows};
 use crate::error::{Error, Result};
-use crate::model::digest::Fingerprint;
+use crate::model::range::Evidence;
 use crate::model::row::RowBlock;
 use crate::sides::{Side, Sides};
 
 /// A table as a line of windows, each some adjacent ranges of the domain.
 pub trait Windows {
-    /// Reads the next window on both sides and returns the fingerprints of its ranges; `None`: the domain is covered.
+    /// Reads the next window on both sides and returns what is known of its ranges; `None`: the domain is covered.
     ///
     /// # Errors
     ///
     /// What ends the line; nothing of the window is in the books then.
-    fn fingerprint(&mut self) -> Result<Option<Vec<Sides<Fingerprint>>>, Halt>;
+    fn fingerprint(&mut self) -> Result<Option<Vec<Evidence>>, Halt>;
 
     /// Compares the rows of the ranges at `suspects` and enters all ranges of the window in the books.
     ///

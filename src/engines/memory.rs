@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 
 use super::arrow::{BatchPart, columns, projection};
-use super::{Capabilities, Part, Parts, Scan, Session};
+use super::{Capabilities, Native, Part, Parts, Scan, Session};
 use crate::error::{Error, Result};
 use crate::model::schema::Table;
 
@@ -41,7 +41,7 @@ impl Session for MemorySession {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { many_tables: false, absent_values: false, conditions: false }
+        Capabilities { many_tables: false, absent_values: false, conditions: false, native: Some(Native::Columns) }
     }
 
     fn tables(&self) -> Result<Vec<Table>> {

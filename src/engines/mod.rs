@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod arrow;
+pub mod deferred;
 pub mod files;
 pub mod memory;
 pub mod mysql;
@@ -16,7 +17,7 @@ pub mod sqlite;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use arrow::Deferred;
+pub use deferred::{Deferred, Native};
 
 use crate::error::Result;
 use crate::model::kind::Kind;
@@ -93,6 +94,8 @@ pub struct Capabilities {
     pub conditions: bool,
     /// Rows can lack a column, which is not the same as NULL (NDJSON).
     pub absent_values: bool,
+    /// What [`Part::read_deferred`] hands rows on as; `None`: in canonical bytes.
+    pub native: Option<Native>,
 }
 
 /// The parts of a scan.
@@ -121,7 +124,7 @@ pub trait Part: Send {
     /// If the part cannot be read to its end: the rows handed on so far must not be taken for all of them.
     fn read(self: Box<Self>, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64>;
 
-    /// Reads like [`Part::read`], but hands on rows as they were decoded where that is cheaper for the engine.
+    /// Reads like [`Part::read`], but hands on rows in the engine's [`Native`] form where it can.
     ///
     /// # Errors
     ///
@@ -135,8 +138,8 @@ pub trait Part: Send {
 pub enum Rows<'a> {
     /// In canonical bytes. The rows may be taken out; the block is cleared and used again.
     Encoded(&'a mut RowBlock),
-    /// As they were decoded.
-    Deferred(Deferred),
+    /// As they came.
+    Deferred(Box<dyn Deferred>),
 }
 
 impl Rows<'_> {

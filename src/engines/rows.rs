@@ -34,28 +34,12 @@ impl<'a> RowWriter<'a> {
     ///
     /// Those of `push` and of the block's taker.
     #[inline]
-    pub fn row(&mut self, mut push: impl FnMut(usize, Form, &mut Vec<u8>) -> Result<()>) -> Result<()> {
-        let (scan, block) = (self.scan, &mut self.block);
+    pub fn row(&mut self, push: impl FnMut(usize, Form, &mut Vec<u8>) -> Result<()>) -> Result<()> {
         self.rows += 1;
-        for place in 0..scan.key_columns {
-            push(place, Form::Canonical, block.buffer())?;
-        }
-        let key = block.end_key();
-        if scan.cells.as_ref().is_some_and(|cells| !cells.contains(key_hash(key))) {
-            block.abandon_row();
-            return Ok(());
-        }
-        for place in scan.key_columns..scan.columns.len() {
-            push(place, Form::Canonical, block.buffer())?;
-        }
-        block.end_compared();
-        for (place, _) in scan.columns.iter().enumerate().filter(|(_, column)| column.raw) {
-            push(place, Form::Raw, block.buffer())?;
-        }
-        block.end_row();
-        if block.is_full() {
-            (self.emit)(block)?;
-            block.clear();
+        write_row(self.scan, &mut self.block, push)?;
+        if self.block.is_full() {
+            (self.emit)(&mut self.block)?;
+            self.block.clear();
         }
         Ok(())
     }
@@ -71,4 +55,30 @@ impl<'a> RowWriter<'a> {
         }
         Ok(self.rows)
     }
+}
+
+/// Appends one row to a block, if the scan wants it; `push` is as for [`RowWriter::row`].
+///
+/// # Errors
+///
+/// Those of `push`.
+#[inline]
+pub fn write_row(scan: &Scan, block: &mut RowBlock, mut push: impl FnMut(usize, Form, &mut Vec<u8>) -> Result<()>) -> Result<()> {
+    for place in 0..scan.key_columns {
+        push(place, Form::Canonical, block.buffer())?;
+    }
+    let key = block.end_key();
+    if scan.cells.as_ref().is_some_and(|cells| !cells.contains(key_hash(key))) {
+        block.abandon_row();
+        return Ok(());
+    }
+    for place in scan.key_columns..scan.columns.len() {
+        push(place, Form::Canonical, block.buffer())?;
+    }
+    block.end_compared();
+    for (place, _) in scan.columns.iter().enumerate().filter(|(_, column)| column.raw) {
+        push(place, Form::Raw, block.buffer())?;
+    }
+    block.end_row();
+    Ok(())
 }

@@ -37,7 +37,7 @@ pub struct Range {
 /// How a range ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RangeOutcome {
-    /// Its fingerprints are equal.
+    /// Its sides hold the same rows, by its [`Evidence`].
     Equal,
     /// Its rows were compared.
     Compared,
@@ -56,13 +56,59 @@ impl RangeOutcome {
     }
 }
 
+/// What tells whether both sides of a range hold the same rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// Both hold this many rows, whose values were held against each other as they are stored, and have the same
+    /// bits, row by row.
+    SameBits {
+        /// The rows of each side.
+        rows: u64,
+    },
+    /// Rows were hashed.
+    Fingerprints(Sides<Fingerprint>),
+}
+
+impl Default for Evidence {
+    /// No rows.
+    fn default() -> Self {
+        Evidence::Fingerprints(Sides::default())
+    }
+}
+
+impl Evidence {
+    /// The rows of each side.
+    pub fn rows(&self) -> Sides<u64> {
+        match self {
+            Evidence::SameBits { rows } => Sides { source: *rows, target: *rows },
+            Evidence::Fingerprints(sides) => sides.map(|print| print.rows),
+        }
+    }
+
+    /// Whether both sides hold the same rows.
+    pub fn agrees(&self) -> bool {
+        match self {
+            Evidence::SameBits { .. } => true,
+            Evidence::Fingerprints(sides) => sides.source == sides.target,
+        }
+    }
+
+    /// The fingerprints, where rows were hashed.
+    pub fn fingerprints(&self) -> Option<Sides<Fingerprint>> {
+        match self {
+            Evidence::SameBits { .. } => None,
+            Evidence::Fingerprints(sides) => Some(*sides),
+        }
+    }
+}
+
 /// A range with what was found in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RangeRecord {
     /// The range.
     pub range: Range,
-    /// What each side holds in it; of a failed range, what was read.
-    pub fingerprints: Sides<Fingerprint>,
+    /// What the sides hold in it; of a failed range, what was read.
+    pub evidence: Evidence,
     /// How it ended.
     pub outcome: RangeOutcome,
 }
@@ -198,7 +244,7 @@ mod tests {
     use super::*;
 
     fn record(range: Range, outcome: RangeOutcome) -> RangeRecord {
-        RangeRecord { range, fingerprints: Sides::default(), outcome }
+        RangeRecord { range, evidence: Evidence::default(), outcome }
     }
 
     #[test]

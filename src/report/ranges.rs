@@ -36,8 +36,8 @@ fn schema() -> SchemaRef {
         text("up_to").with_nullable(true),
         rows("source_rows"),
         rows("target_rows"),
-        text("source_fingerprint"),
-        text("target_fingerprint"),
+        text("source_fingerprint").with_nullable(true),
+        text("target_fingerprint").with_nullable(true),
         text("outcome"),
     ]))
 }
@@ -85,10 +85,11 @@ impl RangeWriter {
         for (bound, out) in [&record.range.above, &record.range.up_to].into_iter().zip(&mut pending.bounds) {
             out.append_option(bound.as_ref().map(|bound| render_bound(self.domain, bound)));
         }
+        let (rows, fingerprints) = (record.evidence.rows(), record.evidence.fingerprints());
         for side in Side::BOTH {
-            let fingerprint = record.fingerprints.get(side);
-            pending.rows_by_side.get_mut(side).append_value(fingerprint.rows as i64);
-            pending.fingerprints.get_mut(side).append_value(format!("{:032x}", fingerprint.sum));
+            pending.rows_by_side.get_mut(side).append_value(*rows.get(side) as i64);
+            let sum = fingerprints.map(|sides| format!("{:032x}", sides.get(side).sum));
+            pending.fingerprints.get_mut(side).append_option(sum);
         }
         pending.outcomes.append_value(record.outcome.name());
         pending.rows += 1;
@@ -172,38 +173,45 @@ mod tests {
     use super::*;
     use crate::model::canonical::{Tag, push_whole};
     use crate::model::digest::Fingerprint;
-    use crate::model::range::{Cells, Range, RangeOutcome};
+    use crate::model::range::{Cells, Evidence, Range, RangeOutcome};
 
     #[test]
     fn ranges_of_several_tables_end_up_in_one_file() {
         let dir = tempfile::tempdir().unwrap();
         let tables = |name: &str| Sides { source: name.to_string(), target: format!("{name}_copy") };
-        let fingerprints = Sides { source: Fingerprint { rows: 3, sum: 0xAB }, target: Fingerprint { rows: 4, sum: u128::MAX } };
+        let evidence = Evidence::Fingerprints(Sides {
+            source: Fingerprint { rows: 3, sum: 0xAB },
+            target: Fingerprint { rows: 4, sum: u128::MAX },
+        });
         let (a, b, all) = (dir.path().join("a"), dir.path().join("b"), dir.path().join("ranges.parquet"));
 
         let mut hashes = RangeWriter::create(a.clone(), tables("a"), Domain::KeyHash).unwrap();
         let cells = Cells::of_bits(14);
         for cell in 0..cells.count() {
-            hashes.write(&RangeRecord { range: cells.range(cell), fingerprints, outcome: RangeOutcome::Equal }).unwrap();
+            hashes.write(&RangeRecord { range: cells.range(cell), evidence, outcome: RangeOutcome::Equal }).unwrap();
         }
         hashes.finish().unwrap();
         let mut keys = RangeWriter::create(b.clone(), tables("b"), Domain::KeyOrder).unwrap();
         let mut bound = Vec::new();
         push_whole(&mut bound, Tag::Number, 42);
+        let range = Range { above: None, up_to: Some(bound.clone()) };
+        keys.write(&RangeRecord { range, evidence: Evidence::SameBits { rows: 5 }, outcome: RangeOutcome::Equal }).unwrap();
         let range = Range { above: Some(bound), up_to: None };
-        keys.write(&RangeRecord { range, fingerprints, outcome: RangeOutcome::Compared }).unwrap();
+        keys.write(&RangeRecord { range, evidence, outcome: RangeOutcome::Compared }).unwrap();
         keys.finish().unwrap();
         join(&[a, b], &all).unwrap();
 
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&all).unwrap()).unwrap();
         let batches: Vec<_> = reader.with_batch_size(1 << 20).build().unwrap().map(Result::unwrap).collect();
         let rows = arrow::compute::concat_batches(&schema(), &batches).unwrap();
-        assert_eq!(rows.num_rows(), cells.count() + 1);
+        assert_eq!(rows.num_rows(), cells.count() + 2);
         let text = |column: usize, row: usize| {
             let column = rows.column(column).as_string::<i32>();
             arrow::array::Array::is_valid(column, row).then(|| column.value(row).to_string())
         };
-        let last = cells.count();
+        let last = cells.count() + 1;
+        let same = rows.column(5).as_primitive::<arrow::datatypes::Int64Type>().value(last - 1);
+        assert_eq!((same, text(7, last - 1), text(9, last - 1).as_deref()), (5, None, Some("equal")));
         assert_eq!(text(1, 0).as_deref(), Some("a_copy"));
         assert_eq!((text(3, 0), text(4, 0).as_deref()), (None, Some("0003ffffffffffff")));
         assert_eq!((text(2, last).as_deref(), text(3, last).as_deref(), text(4, last)), (Some("key_order"), Some("42"), None));

@@ -213,7 +213,7 @@ mod tests {
     use crate::model::finding::Difference;
     use crate::model::kind::Kind;
     use crate::model::parse::push_text_as;
-    use crate::model::range::{Range, RangeOutcome};
+    use crate::model::range::{Evidence, Range, RangeOutcome};
     use crate::model::schema::Type;
     use crate::model::value::render;
     use crate::sides::Sides;
@@ -433,7 +433,7 @@ mod tests {
         let mut report = TableReport::create(&orders(), TableOptions::default(), path.clone(), ranges.clone()).unwrap();
         let record = |up_to| RangeRecord {
             range: Range { above: None, up_to },
-            fingerprints: Sides::default(),
+            evidence: Evidence::default(),
             outcome: RangeOutcome::Equal,
         };
         report.range(&record(None)).unwrap();

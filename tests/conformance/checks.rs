@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use tieout::engines::{Part, Scan};
+use tieout::engines::{self, Part, Scan};
 use tieout::error::{Error, Result};
+use tieout::model::canonical::{Tag, Values};
 use tieout::model::digest::{Digester, Fingerprint, key_hash};
 use tieout::model::range::{CellSet, Cells};
-use tieout::model::row::compare_keys;
+use tieout::model::row::{RowBlock, compare_keys};
 
 use super::Case;
 use super::tables::Rows;
@@ -131,6 +132,43 @@ pub fn keeps_the_order_it_claims(case: &Case<'_>) {
         }
         greatest = keys().chain(greatest).max_by(|one, other| compare_keys(one, other));
     }
+}
+
+/// Rows that are handed on as they came are the same rows, have the same keys, and are called the same only if they are.
+pub fn defers_the_same_rows(case: &Case<'_>) {
+    let (mut all, mut deferred) = (Rows::new(), 0);
+    for part in case.made.session.parts(&case.scan).unwrap() {
+        let read = part.unwrap().read_deferred(&mut |rows| {
+            let rows = match rows {
+                engines::Rows::Encoded(block) => {
+                    all.extend(block.iter().map(|row| (row.key().to_vec(), row.compared().to_vec())));
+                    return Ok(());
+                }
+                engines::Rows::Deferred(rows) => rows,
+            };
+            deferred += rows.len();
+            let mut block = RowBlock::default();
+            rows.encode(0..rows.len(), &mut block)?;
+            assert_eq!(block.len(), rows.len(), "{}", case.name);
+            for (at, row) in block.iter().enumerate() {
+                assert_eq!(rows.key(at), row.key(), "{}", case.name);
+                let other = (at * 7 + 1) % block.len();
+                let same = rows.is_same(at..at + 1, &*rows, other..other + 1);
+                assert!(!same || row.compared() == block.row(other).compared(), "{}: {at} and {other}", case.name);
+            }
+            let null = |key: &[u8]| Values::of(key).any(|value| value.tag == Tag::Null);
+            if rows.keys_ascend() {
+                let keys: Vec<&[u8]> = block.iter().map(|row| row.key()).collect();
+                assert!(keys.windows(2).all(|pair| compare_keys(pair[0], pair[1]).is_lt()), "{}", case.name);
+                assert!(!keys.into_iter().any(null), "{}", case.name);
+            }
+            all.extend(block.iter().map(|row| (row.key().to_vec(), row.compared().to_vec())));
+            Ok(())
+        });
+        read.unwrap_or_else(|error| panic!("{}: {error:?}", case.name));
+    }
+    same(case, "deferred", &all, &case.expected);
+    assert!(deferred == 0 || case.made.session.capabilities().native.is_some(), "{}", case.name);
 }
 
 /// A scan of some cells gives the rows whose key hashes lie in them.

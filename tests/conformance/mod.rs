@@ -87,6 +87,7 @@ fn conforms(subject: &dyn Subject) {
             checks::reads_every_row_once(&case);
             checks::reads_alike_whoever_reads(&case);
             checks::keeps_the_order_it_claims(&case);
+            checks::defers_the_same_rows(&case);
             checks::selects_cells(&case);
             checks::selects_by_condition(&case);
             checks::survives_a_taker_that_fails(&case);

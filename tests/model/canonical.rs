@@ -9,7 +9,7 @@ use tieout::engines::{Scan, ScanColumn, Session};
 use tieout::model::canonical::{self, Tag};
 use tieout::model::digest::{Digester, Fingerprint, key_hash};
 use tieout::model::number;
-use tieout::model::range::{CellSet, Cells, Coverage, RangeOutcome, RangeRecord};
+use tieout::model::range::{CellSet, Cells, Coverage, Evidence, RangeOutcome, RangeRecord};
 use tieout::model::row::compare_keys;
 use tieout::sides::{Side, Sides};
 
@@ -230,8 +230,8 @@ fn fingerprints_add_up_however_rows_are_split() {
         }
         let mut coverage = Coverage::default();
         for (cell, &sum) in sums.iter().enumerate() {
-            let fingerprints = Sides { source: sum, target: sum };
-            coverage.record(&RangeRecord { range: fine.range(cell), fingerprints, outcome: RangeOutcome::Equal });
+            let evidence = Evidence::Fingerprints(Sides { source: sum, target: sum });
+            coverage.record(&RangeRecord { range: fine.range(cell), evidence, outcome: RangeOutcome::Equal });
         }
         assert!(coverage.is_complete());
         let chosen = random.usize(0..fine.count());

@@ -186,11 +186,11 @@ fn check_ranges(summary: &TableSummary, ranges: &[RangeRecord], counts: [u64; 2]
         assert_eq!(record.range.above, reached, "range {i} begins where the one before it ends");
         assert_eq!(record.range.up_to.is_none(), i + 1 == ranges.len(), "only the last range is open above");
         reached.clone_from(&record.range.up_to);
-        let same = record.fingerprints.source == record.fingerprints.target;
+        let same = record.evidence.agrees();
         assert_eq!(record.outcome, if same { RangeOutcome::Equal } else { RangeOutcome::Compared });
     }
     let rows = |of: fn(&RangeRecord) -> u64| ranges.iter().map(of).sum::<u64>();
-    assert_eq!([rows(|record| record.fingerprints.source.rows), rows(|record| record.fingerprints.target.rows)], counts);
+    assert_eq!([rows(|record| record.evidence.rows().source), rows(|record| record.evidence.rows().target)], counts);
     let ends = |outcome| ranges.iter().filter(|record| record.outcome == outcome).count() as u64;
     let told = [summary.ranges.total, summary.ranges.equal, summary.ranges.compared, summary.ranges.failed];
     assert_eq!(told, [ranges.len() as u64, ends(RangeOutcome::Equal), ends(RangeOutcome::Compared), 0]);

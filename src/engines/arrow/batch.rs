@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 
-use super::deferred::{Deferred, Extent};
+use super::deferred::{DeferredRows, Extent};
 use super::encode::{Encoder, encoder};
 use crate::engines::{Part, Rows, Scan};
 use crate::error::Result;
@@ -57,7 +57,7 @@ impl<'a> BatchReader<'a> {
         let columns = Columns::of(batch, self.scan, &self.places)?;
         let rows = batch.num_rows();
         match Extent::of(&columns).filter(|_| self.scan.cells.is_none()) {
-            Some(extent) => Deferred::cut(columns, extent).try_for_each(|rows| emit(Rows::Deferred(rows))),
+            Some(extent) => DeferredRows::cut(columns, extent).try_for_each(|rows| emit(Rows::Deferred(Box::new(rows)))),
             None => self.encode(&columns, rows, &mut |block| emit(Rows::Encoded(block))),
         }
     }

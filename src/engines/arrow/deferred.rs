@@ -1,9 +1,7 @@
-//! Rows that are held as they were decoded, column by column.
-//!
-//! Where both sides hold the same values, comparing columns tells so in a fraction of the time that it takes to put
-//! rows into canonical bytes and to hash them.
+//! Rows that are held as columns.
 
-use std::fmt;
+use std::any::Any;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,7 +10,8 @@ use arrow::datatypes::*;
 
 use super::batch::{Columns, Lanes, lanes_of};
 use super::same::same;
-use crate::model::digest::{Digester, Fingerprint};
+use crate::engines::Deferred;
+use crate::error::Result;
 use crate::model::kind::Kind;
 use crate::model::row::{BLOCK_ROWS_MAX, RowBlock, compare_keys};
 
@@ -20,55 +19,27 @@ use crate::model::row::{BLOCK_ROWS_MAX, RowBlock, compare_keys};
 /// may unfold without bound, such as a number in text, is not deferred.
 const DEFERRED_BYTES_MAX: usize = 512 * 1024;
 
-/// Rows that were decoded and not yet encoded. Cheap to hold, and cheap to compare with others.
-pub struct Deferred {
+/// Rows of a record batch.
+pub(super) struct DeferredRows {
     columns: Arc<Columns>,
     /// The places of the rows in the columns; at least one.
     rows: Range<usize>,
     size_bytes: usize,
 }
 
-impl Deferred {
+impl DeferredRows {
     /// Cuts all rows of some columns into blocks.
-    pub(super) fn cut(columns: Columns, extent: Extent) -> impl Iterator<Item = Deferred> {
+    pub(super) fn cut(columns: Columns, extent: Extent) -> impl Iterator<Item = DeferredRows> {
         let (columns, rows) = (Arc::new(columns), extent.rows);
         let at_once = (DEFERRED_BYTES_MAX / extent.widest.max(1)).clamp(1, BLOCK_ROWS_MAX);
         (0..rows).step_by(at_once).map(move |start| {
             let end = rows.min(start + at_once);
-            Deferred { columns: Arc::clone(&columns), rows: start..end, size_bytes: extent.total / rows * (end - start) }
+            DeferredRows { columns: Arc::clone(&columns), rows: start..end, size_bytes: extent.total / rows * (end - start) }
         })
     }
 
-    /// The number of rows, which is not zero.
-    #[expect(clippy::len_without_is_empty, reason = "it never is")]
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// The memory that the rows hold, in bytes.
-    pub fn size_bytes(&self) -> usize {
-        self.size_bytes
-    }
-
-    /// The key of a row, in canonical bytes.
-    pub fn key(&self, row: usize) -> Vec<u8> {
-        let mut key = Vec::new();
-        self.columns.push_key(self.rows.start + row, &mut key);
-        key
-    }
-
-    /// Whether each key is above the one before it, and none has NULL in it.
-    pub fn keys_ascend(&self) -> bool {
-        let keys = (0..self.columns.key_columns).map(|column| self.slice(column, &(0..self.len())));
-        let mut keys = keys.zip(self.columns.arrays.iter().map(|(_, kind)| kind));
-        match (keys.next(), keys.next()) {
-            (Some((key, kind)), None) if orders_by_value(key.data_type(), kind) => key.null_count() == 0 && ascends(&key),
-            (one, two) => one.into_iter().chain(two).chain(keys).all(|(key, _)| key.null_count() == 0) && self.bytes_ascend(),
-        }
-    }
-
     fn bytes_ascend(&self) -> bool {
-        let (mut last, mut key) = (self.key(0), Vec::new());
+        let (mut last, mut key) = (self.key(0).into_owned(), Vec::new());
         self.rows.clone().skip(1).all(|row| {
             key.clear();
             self.columns.push_key(row, &mut key);
@@ -77,42 +48,50 @@ impl Deferred {
         })
     }
 
-    /// Appends some rows in canonical bytes.
-    pub fn encode(&self, rows: Range<usize>, block: &mut RowBlock) {
-        let mut lanes = Lanes::default();
-        for rows in lanes_of(self.rows.start + rows.start..self.rows.start + rows.end) {
-            self.columns.fill(&mut lanes, rows);
-            lanes.rows().for_each(|row| block.push(row));
-        }
-    }
-
-    /// The fingerprint of some rows.
-    pub fn fingerprint(&self, rows: Range<usize>, digester: &Digester) -> Fingerprint {
-        let (mut print, mut lanes) = (Fingerprint::default(), Lanes::default());
-        for rows in lanes_of(self.rows.start + rows.start..self.rows.start + rows.end) {
-            self.columns.fill(&mut lanes, rows);
-            lanes.rows().for_each(|row| print.add(digester.digest(row.compared())));
-        }
-        print
-    }
-
-    /// Whether some rows are known to have, one by one, the canonical bytes of the other rows. If not they may have
-    /// them all the same.
-    pub fn is_same(&self, rows: Range<usize>, other: &Deferred, others: Range<usize>) -> bool {
-        let (one, two) = (&self.columns.arrays, &other.columns.arrays);
-        // Equal bits mean equal values only where both are read alike.
-        let alike = one.len() == two.len() && one.iter().zip(two).all(|((_, kind), (_, other))| kind == other);
-        alike && (0..one.len()).all(|column| same(&self.slice(column, &rows), &other.slice(column, &others)))
-    }
-
     fn slice(&self, column: usize, rows: &Range<usize>) -> ArrayRef {
         self.columns.arrays[column].0.slice(self.rows.start + rows.start, rows.len())
     }
 }
 
-impl fmt::Debug for Deferred {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} deferred rows", self.len())
+impl Deferred for DeferredRows {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    fn key(&self, row: usize) -> Cow<'_, [u8]> {
+        let mut key = Vec::new();
+        self.columns.push_key(self.rows.start + row, &mut key);
+        Cow::Owned(key)
+    }
+
+    fn keys_ascend(&self) -> bool {
+        let keys = (0..self.columns.key_columns).map(|column| self.slice(column, &(0..self.len())));
+        let mut keys = keys.zip(self.columns.arrays.iter().map(|(_, kind)| kind));
+        match (keys.next(), keys.next()) {
+            (Some((key, kind)), None) if orders_by_value(key.data_type(), kind) => key.null_count() == 0 && ascends(&key),
+            (one, two) => one.into_iter().chain(two).chain(keys).all(|(key, _)| key.null_count() == 0) && self.bytes_ascend(),
+        }
+    }
+
+    fn encode(&self, rows: Range<usize>, block: &mut RowBlock) -> Result<()> {
+        let mut lanes = Lanes::default();
+        for rows in lanes_of(self.rows.start + rows.start..self.rows.start + rows.end) {
+            self.columns.fill(&mut lanes, rows);
+            lanes.rows().for_each(|row| block.push(row));
+        }
+        Ok(())
+    }
+
+    fn is_same(&self, rows: Range<usize>, other: &dyn Deferred, others: Range<usize>) -> bool {
+        let Some(other) = (other as &dyn Any).downcast_ref::<DeferredRows>() else { return false };
+        let (one, two) = (&self.columns.arrays, &other.columns.arrays);
+        // Equal bits mean equal values only where both are read alike.
+        let alike = one.len() == two.len() && one.iter().zip(two).all(|((_, kind), (_, other))| kind == other);
+        alike && (0..one.len()).all(|column| same(&self.slice(column, &rows), &other.slice(column, &others)))
     }
 }
 

@@ -7,5 +7,4 @@ mod same;
 mod types;
 
 pub use batch::{BatchPart, BatchReader, projection};
-pub use deferred::Deferred;
 pub use types::columns;

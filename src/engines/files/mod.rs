@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use options::{Encoding, FileOptions};
 
-use super::{Capabilities, Parts, Scan, Session};
+use super::{Capabilities, Native, Parts, Scan, Session};
 use crate::error::{Error, Result};
 use crate::model::schema::{Column, Table};
 use format::Format;
@@ -87,7 +87,8 @@ impl Session for FileSession {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { many_tables: false, absent_values: self.encoding == Encoding::Ndjson, conditions: false }
+        let native = matches!(self.encoding, Encoding::Parquet | Encoding::Arrow).then_some(Native::Columns);
+        Capabilities { many_tables: false, absent_values: self.encoding == Encoding::Ndjson, conditions: false, native }
     }
 
     fn tables(&self) -> Result<Vec<Table>> {

@@ -113,7 +113,7 @@ impl Session for MysqlSession {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { many_tables: true, conditions: true, absent_values: false }
+        Capabilities { many_tables: true, conditions: true, absent_values: false, native: None }
     }
 
     fn position(&self) -> Option<String> {

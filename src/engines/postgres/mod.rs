@@ -14,6 +14,7 @@ mod numeric;
 mod parameters;
 mod passfile;
 mod ranges;
+mod received;
 mod scan;
 mod service;
 mod settings;
@@ -34,7 +35,7 @@ use self::ranges::{Cut, Size};
 use self::scan::{PostgresPart, Reading};
 use self::snapshot::Snapshot;
 use super::address::Address;
-use super::{Capabilities, OpenOptions, Part, Parts, Scan, ScanColumn, Session};
+use super::{Capabilities, Native, OpenOptions, Part, Parts, Scan, ScanColumn, Session};
 use crate::error::{Error, Result};
 use crate::model::schema::{Table, TableName};
 
@@ -144,7 +145,7 @@ impl Session for PostgresSession {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { many_tables: true, absent_values: false, conditions: true }
+        Capabilities { many_tables: true, absent_values: false, conditions: true, native: Some(Native::PostgresCopy) }
     }
 
     fn position(&self) -> Option<String> {
@@ -181,13 +182,12 @@ impl Session for PostgresSession {
     fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>> {
         let relation = self.relation(scan)?;
         let at_table = |error: Error| error.at(format!("table {}", scan.table)).at(&self.place);
-        let reading = Arc::new(Reading::new(relation, scan).map_err(at_table)?);
+        let reading = Arc::new(Reading::new(relation, scan, &self.place).map_err(at_table)?);
         let survey = self.survey(relation, scan)?;
         let slices = ranges::slices(relation, scan, &self.cut(relation, scan, &survey), &survey.size);
         Ok(Box::new(slices.into_iter().map(move |slice| {
-            let (snapshot, bytes_read, place, reading) =
-                (&self.snapshot, &self.bytes_read, self.place.as_str(), Arc::clone(&reading));
-            Ok(Box::new(PostgresPart { snapshot, scan, reading, slice, bytes_read, place }) as Box<dyn Part + 'a>)
+            let (snapshot, bytes_read, reading) = (&self.snapshot, &self.bytes_read, Arc::clone(&reading));
+            Ok(Box::new(PostgresPart { snapshot, reading, slice, bytes_read }) as Box<dyn Part + 'a>)
         })))
     }
 

@@ -8,12 +8,13 @@ use super::client::Client;
 use super::decode::{Decode, decoder};
 use super::failure::{failure, field};
 use super::ranges::Slice;
+use super::received::Received;
 use super::snapshot::Snapshot;
 use super::sql::identifier;
-use super::tuples::Tuples;
-use super::types::Cast;
+use super::tuples::{Fields, Tuples};
+use super::types::{Cast, Wire};
 use crate::engines::rows::{Form, RowWriter};
-use crate::engines::{Part, Scan, ScanColumn};
+use crate::engines::{Deferred, Part, Rows, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::canonical::push_null;
 use crate::model::kind::Kind;
@@ -21,6 +22,10 @@ use crate::model::row::RowBlock;
 
 /// What is read of each row, and how.
 pub struct Reading {
+    /// What is asked for.
+    pub scan: Scan,
+    /// The database, for messages.
+    place: String,
     /// What stands between `select` and `from`.
     list: String,
     /// One for each column of the scan.
@@ -31,6 +36,7 @@ pub struct Reading {
 
 struct ColumnReading {
     name: String,
+    wire: Wire,
     canonical: Decode,
     /// How the value is appended as the side holds it, if it is text.
     raw: Option<Decode>,
@@ -42,11 +48,11 @@ impl Reading {
     /// # Errors
     ///
     /// If a column cannot be read as what the scan asks for.
-    pub fn new(relation: &Relation, scan: &Scan) -> Result<Self> {
+    pub fn new(relation: &Relation, scan: &Scan, place: &str) -> Result<Self> {
         let column = |column: &ScanColumn| {
             let (name, read) = (&relation.table.columns[column.index].name, &relation.columns[column.index].read);
             let canonical = decoder(&read.wire, &column.kind).map_err(|error| error.at(format!("column {name}")))?;
-            Ok(ColumnReading { name: name.clone(), canonical, raw: decoder(&read.wire, &Kind::Text).ok() })
+            Ok(ColumnReading { name: name.clone(), wire: read.wire.clone(), canonical, raw: decoder(&read.wire, &Kind::Text).ok() })
         };
         let expression = |column: &ScanColumn| {
             let name = identifier(&relation.table.columns[column.index].name);
@@ -58,7 +64,19 @@ impl Reading {
         };
         let list: Vec<String> = scan.columns.iter().map(expression).collect();
         let stores = relation.stores.iter().map(|store| store.oid).collect();
-        Ok(Reading { list: list.join(", "), columns: scan.columns.iter().map(column).collect::<Result<_>>()?, stores })
+        let columns = scan.columns.iter().map(column).collect::<Result<_>>()?;
+        Ok(Reading { scan: scan.clone(), place: place.to_string(), list: list.join(", "), columns, stores })
+    }
+
+    /// Whether the same bytes mean the same canonical bytes to `other`, column by column.
+    pub fn reads_like(&self, other: &Reading) -> bool {
+        self.columns.iter().map(|column| &column.wire).eq(other.columns.iter().map(|column| &column.wire))
+            && self.scan.columns.iter().map(|column| &column.kind).eq(other.scan.columns.iter().map(|column| &column.kind))
+    }
+
+    /// An error in the table that is read.
+    pub fn located(&self, error: Error) -> Error {
+        error.at(format!("table {}", self.scan.table)).at(self.place.as_str())
     }
 
     /// Makes sure that what was read is what the snapshot holds. TRUNCATE and what writes a table anew take effect in
@@ -76,14 +94,19 @@ impl Reading {
     }
 
     /// The statement that reads the rows of `slice`.
-    pub fn statement(&self, slice: &Slice, condition: Option<&str>) -> String {
+    pub fn statement(&self, slice: &Slice) -> String {
         // A comment at the end of the user's condition ends with its line.
-        let and = condition.map_or_else(String::new, |condition| format!(" and (\n{condition}\n)"));
+        let and = self.scan.condition.as_deref().map_or_else(String::new, |condition| format!(" and (\n{condition}\n)"));
         format!("copy (select {} from {} where {}{and}) to stdout (format binary)", self.list, slice.from, slice.condition)
     }
 
+    /// Appends the value of the column at `place`, given as the bytes of its field.
+    ///
+    /// # Errors
+    ///
+    /// If they are no value of its type.
     #[inline]
-    fn push(&self, place: usize, form: Form, bytes: Option<&[u8]>, out: &mut Vec<u8>) -> Result<()> {
+    pub fn push(&self, place: usize, form: Form, bytes: Option<&[u8]>, out: &mut Vec<u8>) -> Result<()> {
         let column = &self.columns[place];
         let pushed = match (bytes, form) {
             (None, _) => {
@@ -107,43 +130,36 @@ fn malformed(column: &str, bytes: Option<&[u8]>) -> Error {
 pub struct PostgresPart<'a> {
     /// Where connections come from.
     pub snapshot: &'a Snapshot,
-    /// What is read.
-    pub scan: &'a Scan,
-    /// How it is read.
+    /// What is read, and how.
     pub reading: Arc<Reading>,
     /// Which rows are read.
     pub slice: Slice,
     /// Counts the bytes of all parts.
     pub bytes_read: &'a AtomicU64,
-    /// The database, for messages.
-    pub place: &'a str,
 }
 
 impl PostgresPart<'_> {
-    fn copy(&self, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
-        let statement = self.reading.statement(&self.slice, self.scan.condition.as_deref());
+    /// Reads the rows one after the other; each is given as its bytes, and where the fields lie in them.
+    fn copy(&self, each: &mut impl FnMut(&[u8], &Fields) -> Result<()>) -> Result<()> {
+        let statement = self.reading.statement(&self.slice);
+        let width = self.reading.columns.len();
         self.snapshot.with(|client| {
             let mut stream = client.copy_out(&statement).map_err(|error| failure("read", &error))?;
-            let (mut tuples, mut rows, mut bytes) = (Tuples::default(), RowWriter::new(self.scan, emit), 0);
+            let (mut tuples, mut bytes) = (Tuples::default(), 0);
             while let Some(chunks) = stream.next() {
                 for chunk in chunks {
                     let chunk = chunk.map_err(|error| failure("read", &error))?;
                     bytes += chunk.len() as u64;
-                    tuples.push(&chunk, &mut |bytes, fields| {
-                        if fields.len() != self.scan.columns.len() {
-                            return Err(Error::new(format!("found {} fields, expected {}", fields.len(), self.scan.columns.len())));
-                        }
-                        rows.row(|place, form, out| {
-                            self.reading.push(place, form, fields[place].as_ref().map(|range| &bytes[range.clone()]), out)
-                        })
+                    tuples.push(&chunk, &mut |tuple, fields| match fields.len() == width {
+                        true => each(tuple, fields),
+                        false => Err(Error::new(format!("found {} fields, expected {width}", fields.len()))),
                     })?;
                 }
             }
             drop(stream);
             self.bytes_read.fetch_add(bytes, Relaxed);
             tuples.finish()?;
-            self.reading.check_unchanged(client)?;
-            rows.finish()
+            self.reading.check_unchanged(client)
         })
     }
 }
@@ -158,10 +174,35 @@ impl Part for PostgresPart<'_> {
     }
 
     fn read(self: Box<Self>, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
-        // An error of the taker is the taker's: it has no place here.
+        let reading = &self.reading;
         let mut stopped = false;
-        let read = self.copy(&mut |block| emit(block).inspect_err(|_| stopped = true));
-        let at = |error: Error| error.at(format!("table {}", self.scan.table)).at(self.place);
-        read.map_err(|error| if stopped { error } else { at(error) })
+        let mut emit = |block: &mut RowBlock| emit(block).inspect_err(|_| stopped = true);
+        let mut rows = RowWriter::new(&reading.scan, &mut emit);
+        let read = self.copy(&mut |tuple, fields| {
+            rows.row(|place, form, out| reading.push(place, form, fields[place].as_ref().map(|field| &tuple[field.clone()]), out))
+        });
+        let read = read.and_then(|()| rows.finish());
+        // An error of the taker is the taker's: it has no place here.
+        read.map_err(|error| if stopped { error } else { reading.located(error) })
+    }
+
+    fn read_deferred(self: Box<Self>, emit: &mut dyn FnMut(Rows<'_>) -> Result<()>) -> Result<u64> {
+        let reading = &self.reading;
+        if reading.scan.cells.is_some() {
+            return self.read(&mut |block| emit(Rows::Encoded(block)));
+        }
+        let (mut stopped, mut rows) = (false, 0);
+        let mut received = Received::new(Arc::clone(reading));
+        let mut hand_on = |received: &mut Received| {
+            let full = std::mem::replace(received, Received::new(Arc::clone(reading)));
+            rows += full.len() as u64;
+            emit(Rows::Deferred(Box::new(full))).inspect_err(|_| stopped = true)
+        };
+        let read = self.copy(&mut |tuple, fields| {
+            received.push(tuple, fields)?;
+            if received.is_full() { hand_on(&mut received) } else { Ok(()) }
+        });
+        let read = read.and_then(|()| if received.is_empty() { Ok(()) } else { hand_on(&mut received) });
+        read.map(|()| rows).map_err(|error| if stopped { error } else { reading.located(error) })
     }
 }

@@ -84,7 +84,7 @@ impl Tuples {
             self.has_begun = true;
         }
         while !self.has_ended {
-            match self.row(&bytes[used..])? {
+            match row(&bytes[used..], &mut self.fields)? {
                 Found::Row(len) => {
                     each(&bytes[used..used + len], &self.fields)?;
                     used += len;
@@ -101,29 +101,42 @@ impl Tuples {
             false => Err(Error::new("found bytes behind the end of the rows, expected none")),
         }
     }
+}
 
-    #[inline]
-    fn row(&mut self, bytes: &[u8]) -> Result<Found> {
-        let Some(count) = bytes.first_chunk::<2>() else { return Ok(Found::Part) };
-        let count = match i16::from_be_bytes(*count) {
-            -1 => return Ok(Found::End),
-            count => usize::try_from(count).map_err(|_| Error::new(format!("found a row of {count} fields")))?,
-        };
-        let mut at = 2;
-        self.fields.clear();
-        for _ in 0..count {
-            let Some(len) = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>) else { return Ok(Found::Part) };
-            at += 4;
-            match i32::from_be_bytes(*len) {
-                -1 => self.fields.push(None),
-                len => {
-                    let len = usize::try_from(len).map_err(|_| Error::new(format!("found a field of {len} bytes")))?;
-                    self.fields.push(Some(at..at + len));
-                    at += len;
-                }
+/// Finds a row at the beginning of `bytes` and lists its fields.
+#[inline]
+fn row(bytes: &[u8], fields: &mut Vec<Option<Range<usize>>>) -> Result<Found> {
+    let Some(count) = bytes.first_chunk::<2>() else { return Ok(Found::Part) };
+    let count = match i16::from_be_bytes(*count) {
+        -1 => return Ok(Found::End),
+        count => usize::try_from(count).map_err(|_| Error::new(format!("found a row of {count} fields")))?,
+    };
+    let mut at = 2;
+    fields.clear();
+    for _ in 0..count {
+        let Some(len) = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>) else { return Ok(Found::Part) };
+        at += 4;
+        match i32::from_be_bytes(*len) {
+            -1 => fields.push(None),
+            len => {
+                let len = usize::try_from(len).map_err(|_| Error::new(format!("found a field of {len} bytes")))?;
+                fields.push(Some(at..at + len));
+                at += len;
             }
         }
-        Ok(if at <= bytes.len() { Found::Row(at) } else { Found::Part })
+    }
+    Ok(if at <= bytes.len() { Found::Row(at) } else { Found::Part })
+}
+
+/// Lists the fields of a row that was handed on before.
+///
+/// # Errors
+///
+/// If it is none.
+pub fn list_fields(bytes: &[u8], fields: &mut Vec<Option<Range<usize>>>) -> Result<()> {
+    match row(bytes, fields)? {
+        Found::Row(len) if len == bytes.len() => Ok(()),
+        _ => Err(Error::new("found a row that ends elsewhere, expected it whole")),
     }
 }
 

@@ -1,0 +1,118 @@
+//! Rows held as they were received: the tuples of a binary COPY, one after the other.
+//!
+//! Only their keys are decoded. Two sides that read the same types the same way are compared by their bytes.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::scan::Reading;
+use super::tuples::{Fields, list_fields};
+use crate::engines::Deferred;
+use crate::engines::rows::{Form, write_row};
+use crate::error::Result;
+use crate::model::row::{BLOCK_BYTES_MAX, BLOCK_ROWS_MAX, RowBlock, compare_keys};
+
+/// Some rows of a part.
+pub struct Received {
+    reading: Arc<Reading>,
+    tuples: Vec<u8>,
+    /// The keys, in canonical bytes.
+    keys: Vec<u8>,
+    /// Where the rows and their keys end.
+    ends: Vec<Ends>,
+    /// Whether each key is above the one before it, and none has NULL in it.
+    ascending: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Ends {
+    tuple: usize,
+    key: usize,
+}
+
+impl Received {
+    /// No rows yet.
+    pub fn new(reading: Arc<Reading>) -> Self {
+        Received { reading, tuples: Vec::new(), keys: Vec::new(), ends: Vec::new(), ascending: true }
+    }
+
+    /// Appends a row.
+    ///
+    /// # Errors
+    ///
+    /// If a value of the key is none of its column's type.
+    pub fn push(&mut self, tuple: &[u8], fields: &Fields) -> Result<()> {
+        let last = self.keys_before(self.ends.len()).start;
+        let start = self.keys.len();
+        for (place, field) in fields.iter().enumerate().take(self.reading.scan.key_columns) {
+            self.ascending &= field.is_some();
+            self.reading.push(place, Form::Canonical, field.as_ref().map(|field| &tuple[field.clone()]), &mut self.keys)?;
+        }
+        self.ascending &= self.ends.is_empty() || compare_keys(&self.keys[last..start], &self.keys[start..]).is_lt();
+        self.tuples.extend_from_slice(tuple);
+        self.ends.push(Ends { tuple: self.tuples.len(), key: self.keys.len() });
+        Ok(())
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Whether the rows should be handed on before another one is added.
+    pub fn is_full(&self) -> bool {
+        self.ends.len() >= BLOCK_ROWS_MAX || self.tuples.len() >= BLOCK_BYTES_MAX
+    }
+
+    fn end(&self, row: usize) -> Ends {
+        row.checked_sub(1).map_or(Ends::default(), |last| self.ends[last])
+    }
+
+    /// Where the key of the row before `row` lies.
+    fn keys_before(&self, row: usize) -> Range<usize> {
+        self.end(row.saturating_sub(1)).key..self.end(row).key
+    }
+
+    /// The tuples of some rows.
+    fn tuples(&self, rows: &Range<usize>) -> &[u8] {
+        &self.tuples[self.end(rows.start).tuple..self.end(rows.end).tuple]
+    }
+}
+
+impl Deferred for Received {
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.tuples.capacity() + self.keys.capacity() + self.ends.capacity() * size_of::<Ends>()
+    }
+
+    fn key(&self, row: usize) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.keys[self.keys_before(row + 1)])
+    }
+
+    fn keys_ascend(&self) -> bool {
+        self.ascending
+    }
+
+    fn encode(&self, rows: Range<usize>, block: &mut RowBlock) -> Result<()> {
+        let (reading, mut fields) = (&self.reading, Vec::new());
+        for row in rows {
+            let tuple = self.tuples(&(row..row + 1));
+            list_fields(tuple, &mut fields)?;
+            let written = write_row(&reading.scan, block, |place, form, out| {
+                reading.push(place, form, fields[place].as_ref().map(|field| &tuple[field.clone()]), out)
+            });
+            written.map_err(|error| reading.located(error))?;
+        }
+        Ok(())
+    }
+
+    fn is_same(&self, rows: Range<usize>, other: &dyn Deferred, others: Range<usize>) -> bool {
+        let Some(other) = (other as &dyn Any).downcast_ref::<Received>() else { return false };
+        self.reading.reads_like(&other.reading) && self.tuples(&rows) == other.tuples(&others)
+    }
+}
