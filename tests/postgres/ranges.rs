@@ -51,6 +51,10 @@ fn every_row_comes_once_and_in_order_whatever_the_keys_look_like() {
         ("times", "timestamp '2000-01-01' + i * interval '1 second 7 microseconds' as k", "generate_series(1, 60000) i"),
         ("words", "('w' || lpad(i::text, 9, '0')) collate \"C\" as k", "generate_series(1, 60000) i"),
         ("floats", "(i - 30000)::float8 / 3 as k", "generate_series(1, 60000) i"),
+        // As a copy that joined a scan in its middle: each page in order, and the first half behind the second.
+        ("turned", "(i + 30000) % 60000 as k", "generate_series(1, 60000) i"),
+        // As a copy by two processes, a stretch of each in turn.
+        ("woven", "(i / 200) / 2 * 200 + i % 200 + (i / 200) % 2 * 30000 as k", "generate_series(0, 59999) i"),
     ] {
         database.run(&format!(
             "create table public.{name} as select {key}, {filler} from {from}; alter table public.{name} add primary key (k)"
@@ -58,7 +62,7 @@ fn every_row_comes_once_and_in_order_whatever_the_keys_look_like() {
     }
     database.run("create table public.pairs as select (i / 1000)::int as a, (i % 1000)::int as b, repeat('x', 300) as filler from generate_series(1, 60000) i; alter table public.pairs add primary key (a, b)");
     let session = open(&database);
-    for name in ["gaps", "limits", "amounts", "times", "words", "floats"] {
+    for name in ["gaps", "limits", "amounts", "times", "words", "floats", "turned", "woven"] {
         let (parts, ordered) = read(session.as_ref(), name, &["k"], 60_000);
         assert!(parts >= 4 && ordered, "{name}: {parts} parts, ordered: {ordered}");
     }

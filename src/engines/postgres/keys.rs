@@ -16,7 +16,7 @@ use crate::model::kind::Kind;
 use crate::model::schema::{TableName, Type};
 
 /// Pages sampled for each part, so that parts differ little in size.
-const PAGES_PER_PART: u64 = 10;
+const PAGES_PER_PART: u64 = 4;
 /// Pages sampled at most, unless that were fewer than [`PAGES_PER_PART_MIN`].
 const PAGES_MAX: u64 = 8192;
 const PAGES_PER_PART_MIN: u64 = 2;
@@ -35,7 +35,9 @@ pub struct Bound {
 pub struct Sample {
     /// In the order of the index.
     pub bounds: Vec<Bound>,
-    /// How far the order in which rows are stored is that of the keys: 1 if it is (or its reverse), 0 if not at all.
+    /// How far the order in which rows are stored is that of the keys, up to 1: the greater of their correlation, and of
+    /// pages to the number of times that reading by key turns elsewhere (few also where a table was copied by several
+    /// processes, or from its middle on).
     pub agreement: f64,
 }
 
@@ -113,10 +115,12 @@ pub fn sample(client: &mut Client, relation: &Relation, scan: &Scan, parts: u64,
     let sql = format!(
         "with sample as materialized (select {named}, tableoid as store, ctid as place from {from} \
              tablesample system ({percent}) repeatable (0) where {present}), \
-         ranked as (select *, row_number() over (order by {ks}) as rank, row_number() over (order by store, place) as spot, \
-             count(*) over () as total from sample) \
-         select {ks}, {texts}, (select sum(agreement * n) / sum(n) from (select coalesce(abs(corr(rank, spot)), 1) as agreement, \
-             count(*) as n from ranked group by store) stores) \
+         placed as (select *, row_number() over (order by store, place) as spot, count(*) over () as total from sample), \
+         ranked as materialized (select *, row_number() over by_key as rank, abs(spot - lag(spot) over by_key) <> 1 as turns \
+             from placed window by_key as (order by {ks})), \
+         stores as (select coalesce(abs(corr(rank, spot)), 1) as agreement, count(*) as n from ranked group by store), \
+         pages as (select {wanted}::float8 / greatest(count(*) filter (where turns), {wanted}) as agreement from ranked) \
+         select {ks}, {texts}, (select greatest(sum(stores.agreement * n) / sum(n), max(pages.agreement)) from stores, pages) \
          from ranked where rank < total and rank * {parts} / total <> (rank - 1) * {parts} / total order by rank",
         named = list(&|i, name| format!("{name} as k{i}")),
         from = source(relation.class, &relation.table.name),
