@@ -377,6 +377,42 @@ fn columns_are_found_by_name_in_any_order_and_spelling() {
     assert!(run.notes().contains("'InvoiceLine'") && run.notes().contains("'K'"), "{}", run.notes());
 }
 
+/// Failure: INT96 timestamps that are 2^64 nanoseconds apart tied out, and the year 9999 was some year before.
+/// Cause: Arrow decodes them to nanoseconds of 64 bits, which wrap.
+/// Fix: they are decoded to seconds as well, and both together give the value back.
+#[test]
+fn int96_timestamps_reach_as_far_as_they_are() {
+    let dir = Dir::new();
+    python(
+        &dir,
+        r#"
+far = [253402300799999999, -62135596800000000, None, 0, 2**61]
+def write(name, values, **options):
+    table = pa.table({"k": list(range(len(values))), "at": pa.array(values, pa.timestamp("us"))})
+    pq.write_table(table, name, store_schema=False, **options)
+write("micro.parquet", far)
+write("int96.parquet", far, use_deprecated_int96_timestamps=True)
+write("wrapped.parquet", far[:3] + [2**61, 0], use_deprecated_int96_timestamps=True)
+key = pa.table({"at": pa.array([x for x in far if x is not None], pa.timestamp("us")), "v": [1, 2, 3, 4]})
+pq.write_table(key, "key.parquet")
+pq.write_table(key, "key96.parquet", use_deprecated_int96_timestamps=True)
+nano = pa.table({"k": [1, 2], "at": pa.array([1, -1001], pa.timestamp("ns"))})
+pq.write_table(nano, "nano.parquet", use_deprecated_int96_timestamps=True)
+nested = pa.table({"k": [1], "at": pa.array([[0]], pa.list_(pa.timestamp("us")))})
+pq.write_table(nested, "nested.parquet", use_deprecated_int96_timestamps=True)
+"#,
+    );
+    dir.diff("micro.parquet int96.parquet --key k").tied_out();
+    dir.diff("int96.parquet micro.parquet --key k").tied_out();
+    dir.diff("int96.parquet int96.parquet --key k").tied_out();
+    dir.diff("int96.parquet wrapped.parquet --key k").drift([0, 0, 2, 0]);
+    dir.diff("key.parquet key96.parquet --key at").tied_out();
+    dir.diff("nano.parquet nano.parquet --key k").tied_out();
+    let run = dir.diff("nested.parquet nested.parquet --key k");
+    run.expect(3, "incomplete");
+    assert_eq!(run.table()["not_compared"][0]["column"], "at", "{run:#?}");
+}
+
 /// Files that other writers make, as pyarrow does: INT96 timestamps, several flavours, UUID and JSON columns.
 #[test]
 fn parquet_of_other_writers_is_read() {

@@ -7,6 +7,7 @@ mod csv_fields;
 mod csv_header;
 mod expand;
 mod format;
+mod int96;
 mod marks;
 mod ndjson;
 mod ndjson_members;

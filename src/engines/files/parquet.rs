@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
@@ -15,6 +15,7 @@ use parquet::basic::ConvertedType;
 use parquet::errors::ParquetError;
 
 use super::format::Format;
+use super::int96;
 use super::source::DataFile;
 use crate::engines::arrow::{BatchReader, columns, projection};
 use crate::engines::{Part, Parts, Rows, Scan, ScanColumn};
@@ -40,6 +41,9 @@ pub(super) struct ParquetTable {
 struct ParquetFile {
     file: DataFile,
     metadata: ArrowReaderMetadata,
+    /// Places of the columns of INT96, and how these are read in seconds.
+    int96: Vec<usize>,
+    in_seconds: ArrowReaderMetadata,
 }
 
 /// Some rows of one row group.
@@ -66,21 +70,25 @@ impl ParquetTable {
         let mut opened: Vec<ParquetFile> = Vec::new();
         let mut first: Vec<Column> = Vec::new();
         for file in files {
-            let (found, metadata) = load(&file).map_err(|error| unreadable(error).at(file.place()))?;
+            let place = file.place();
+            let (found, file) = load(file).map_err(|error| unreadable(error).at(place))?;
             match opened.first() {
-                Some(of_first) => super::agree((&of_first.file, &first), (&file, &found))?,
+                Some(of_first) => super::agree((&of_first.file, &first), (&file.file, &found))?,
                 None => first = found,
             }
-            opened.push(ParquetFile { file, metadata });
+            opened.push(file);
         }
         Ok(ParquetTable { files: opened, columns: first })
     }
 }
 
 /// The columns of a file. Without a schema of arrow's own beside Parquet's, arrow reads intervals as days and
-/// milliseconds and drops their months, so there is no comparing them.
+/// milliseconds and drops their months, so there is no comparing them; nor is there INT96 within other values.
 fn typed_columns(metadata: &ArrowReaderMetadata) -> Vec<Column> {
     let mut columns = columns(metadata.schema().fields());
+    for place in int96::columns(metadata.parquet_schema()).1 {
+        (columns[place].ty, columns[place].native) = (Type::Other, "parquet int96 within another type".to_string());
+    }
     let entries = metadata.metadata().file_metadata().key_value_metadata();
     if entries.is_some_and(|entries| entries.iter().any(|entry| entry.key == ARROW_SCHEMA_META_KEY)) {
         return columns;
@@ -96,16 +104,22 @@ fn typed_columns(metadata: &ArrowReaderMetadata) -> Vec<Column> {
     columns
 }
 
-/// The columns of a file as it declares them, and how it is read.
-fn load(file: &DataFile) -> Result<(Vec<Column>, ArrowReaderMetadata)> {
+/// The columns of a file as it declares them, and the file.
+fn load(file: DataFile) -> Result<(Vec<Column>, ParquetFile)> {
     let opened = file.file()?;
     let metadata = ArrowReaderMetadata::load(&opened, ArrowReaderOptions::new()).map_err(parquet_error)?;
     let columns = typed_columns(&metadata);
-    // Text and bytes are decoded as views, which need not be copied out of the page they lie in.
-    let viewed = as_views(metadata.schema());
-    let options = ArrowReaderOptions::new().with_schema(viewed);
-    // A file whose own schema does not allow views is read as it asks to be.
-    Ok((columns, ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).unwrap_or(metadata)))
+    let (int96, _) = int96::columns(metadata.parquet_schema());
+    let read_as = |schema: SchemaRef| {
+        ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), ArrowReaderOptions::new().with_schema(schema))
+    };
+    let exact = |unit: TimeUnit| int96::in_unit(metadata.schema(), &int96, unit);
+    let in_seconds = read_as(exact(TimeUnit::Second)).map_err(parquet_error)?;
+    // Text and bytes are decoded as views, which need not be copied out of the page they lie in. A file whose own
+    // schema does not allow views is read as it asks to be.
+    let in_nanoseconds = exact(TimeUnit::Nanosecond);
+    let metadata = read_as(as_views(&in_nanoseconds)).or_else(|_| read_as(in_nanoseconds)).map_err(parquet_error)?;
+    Ok((columns, ParquetFile { file, metadata, int96, in_seconds }))
 }
 
 fn as_views(schema: &SchemaRef) -> SchemaRef {
@@ -211,6 +225,9 @@ fn file_parts<'a>(file: &'a ParquetFile, scan: &'a Scan) -> Result<Vec<ParquetPa
 /// first key column; `None` where there are none, and for all of them where they cannot be read.
 fn bounds(file: &ParquetFile, scan: &Scan) -> Result<Option<Vec<Option<Bounds>>>> {
     let (Some(key), groups) = (scan.columns.first(), file.metadata.metadata().row_groups()) else { return Ok(None) };
+    if file.int96.contains(&key.index) {
+        return Ok(None);
+    }
     let name = file.metadata.schema().field(key.index).name();
     let Ok(converter) = StatisticsConverter::try_new(name, file.metadata.schema(), file.metadata.parquet_schema()) else {
         return Ok(None);
@@ -330,9 +347,20 @@ impl ParquetPart<'_> {
         expected: usize,
         take: &mut dyn FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<()> {
-        let mut found = 0;
-        for batch in self.reader(scan, rows)? {
-            let batch = batch.map_err(|error| Error::caused("cannot be read", error))?;
+        let (mut found, roots) = (0, projection(scan));
+        let int96: Vec<usize> = self.file.int96.iter().copied().filter(|root| roots.contains(root)).collect();
+        let places: Vec<usize> = int96.iter().map(|root| roots.partition_point(|other| other < root)).collect();
+        let mut in_seconds = match int96.is_empty() {
+            true => None,
+            false => Some(self.reader(&self.file.in_seconds, int96, rows.clone())?),
+        };
+        let unreadable = |error| Error::caused("cannot be read", error);
+        for batch in self.reader(&self.file.metadata, roots, rows)? {
+            let mut batch = batch.map_err(unreadable)?;
+            if let Some(in_seconds) = &mut in_seconds {
+                let seconds = in_seconds.next().unwrap_or_else(|| Ok(RecordBatch::new_empty(Arc::new(Schema::empty()))));
+                batch = int96::exact(batch, &seconds.map_err(unreadable)?, &places)?;
+            }
             found += batch.num_rows();
             take(&batch)?;
         }
@@ -342,9 +370,12 @@ impl ParquetPart<'_> {
         }
     }
 
-    fn reader(&self, scan: &Scan, rows: Vec<RowSelector>) -> Result<ParquetRecordBatchReader> {
-        let roots = projection(scan);
-        let metadata = &self.file.metadata;
+    fn reader(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        roots: Vec<usize>,
+        rows: Vec<RowSelector>,
+    ) -> Result<ParquetRecordBatchReader> {
         let group = metadata.metadata().row_group(self.group);
         let compressed = group
             .columns()
