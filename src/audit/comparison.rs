@@ -57,7 +57,7 @@ fn kind_of(one: &Type, other: &Type) -> Option<Kind> {
         (Dynamic, Dynamic) => Kind::Json,
         (Untyped, Dynamic) => Kind::Text,
         // Bytes and intervals have no text form that all writers share.
-        (Untyped | Dynamic, Bytes | Interval) => return None,
+        (Untyped | Dynamic, ty) if !is_spelled(ty) => return None,
         (Untyped | Dynamic, ty) => native_kind(ty)?,
         (List(one), List(other)) => Kind::List(Box::new(kind_of_either(one, other)?)),
         (Map(key, value), Map(other_key, other_value)) => {
@@ -123,6 +123,17 @@ fn native_kind(ty: &Type) -> Option<Kind> {
             Kind::Struct(fields.iter().map(field).collect::<Option<_>>()?)
         }
     })
+}
+
+/// Whether there is one way in which values of a type are written as text; there is none for bytes and intervals.
+fn is_spelled(ty: &Type) -> bool {
+    match ty {
+        Type::Bytes | Type::Interval => false,
+        Type::List(item) => is_spelled(item),
+        Type::Map(key, value) => is_spelled(key) && is_spelled(value),
+        Type::Struct(fields) => fields.iter().all(|(_, ty)| is_spelled(ty)),
+        _ => true,
+    }
 }
 
 /// Whether each field of a struct has a name of its own: they are looked up by name.

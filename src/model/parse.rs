@@ -128,7 +128,11 @@ fn push_structure(out: &mut Vec<u8>, kind: &Kind, raw: &RawValue) -> bool {
         (Json::Boolean(_) | Json::Number(_), _) => push_text_as(out, kind, raw.get()),
         (Json::Array(_) | Json::Object(_), Kind::Text | Kind::PaddedText) => push_text_as(out, kind, raw.get()),
         (Json::Array(items), Kind::List(item)) => {
-            canonical::push_with(out, Tag::List, |out| items.into_iter().for_each(|value| push_json_as(out, item, value)));
+            // A column of arrays may hold some of more dimensions, as PostgreSQL's do.
+            let is_inner = |value: &RawValue| value.get().starts_with('[') && !matches!(**item, Kind::List(_) | Kind::Json);
+            canonical::push_with(out, Tag::List, |out| {
+                items.into_iter().for_each(|value| push_json_as(out, if is_inner(value) { kind } else { item }, value));
+            });
         }
         (Json::Object(members), Kind::Struct(fields)) => return push_struct(out, fields, &members),
         (Json::Object(Members(members)), Kind::Map(key, value)) => push_map(out, members.len(), |i, out| {

@@ -389,3 +389,22 @@ fn two_tables_of_the_same_types_are_compared_as_they_were_received() {
     run.tied_out();
     assert!(hashed(&dir) > 0);
 }
+
+/// Failure: arrays of more than one dimension differed from the same arrays in NDJSON.
+/// Cause: an array within an array was read as a value of the items' type, which it never is.
+#[test]
+fn arrays_of_several_dimensions_equal_nested_arrays_of_a_document() {
+    let database = database();
+    database.run("create table public.t (k int primary key, n int[], t text[])");
+    database
+        .run("insert into public.t values (1, '{{1,2},{3,null}}', '{{a,b},{c,NULL}}'), (2, '{5}', '{x}'), (3, '{{{7}}}', '{}')");
+    let dir = Dir::new();
+    let rows = r#"{"k": 1, "n": [[1, 2], [3, null]], "t": [["a", "b"], ["c", null]]}
+{"k": 2, "n": [5], "t": ["x"]}
+{"k": 3, "n": [[[7]]], "t": []}
+"#;
+    dir.write("t.ndjson", rows);
+    dir.diff_words(&[&database.table("public.t"), "t.ndjson"]).tied_out();
+    dir.write("u.ndjson", rows.replace("[3, null]", "[3, 4]").replace("[[[7]]]", "[[7]]"));
+    dir.diff_words(&[&database.table("public.t"), "u.ndjson"]).drift([0, 0, 2, 0]);
+}
