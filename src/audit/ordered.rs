@@ -14,6 +14,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::iter::Peekable;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rayon::prelude::*;
 
@@ -31,6 +32,10 @@ use crate::sides::{Side, Sides};
 /// Ranges compared in parallel before their findings are written: enough to keep all threads busy, few enough that
 /// their findings stay small beside the window.
 const COMPARED_AT_ONCE: usize = 32;
+
+/// What a side may hold even if the window is smaller: parts are some tens of MiB, so more than this comes of an engine
+/// that takes its rows for smaller than they are (compressed values, say).
+const HELD_BYTES_MIN: u64 = 64 << 20;
 
 /// Ranges of a window: more would hold more rows in canonical bytes beside those that were read, and let them fall
 /// out of the processor's cache before they are compared.
@@ -196,11 +201,16 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(&self, side: Side, part: Result<Box<dyn Part + '_>>) -> Result<Vec<Held>, Halt> {
+    /// Reads a part of a side that holds `side_bytes`, by all threads together.
+    fn read(&self, side: Side, part: Result<Box<dyn Part + '_>>, side_bytes: &AtomicU64) -> Result<Vec<Held>, Halt> {
+        let held_max = self.plan.limits.window_bytes.max(HELD_BYTES_MIN);
         let mut held = Vec::new();
         let mut take = |rows: Rows<'_>| {
-            held.extend(Held::of(rows, self.coder).map_err(|error| Halt::Failed(error.on(side)))?);
-            Ok(())
+            let more = Held::of(rows, self.coder).map_err(|error| Halt::Failed(error.on(side)))?;
+            let bytes = more.iter().map(Held::size_bytes).sum::<usize>() as u64;
+            held.extend(more);
+            // Too much to be held at once: the key hash can do without.
+            if side_bytes.fetch_add(bytes, Relaxed) + bytes > held_max { Err(Halt::Unordered) } else { Ok(()) }
         };
         match self.deferred {
             true => self.watch.read_deferred(side, part, take)?,
@@ -223,6 +233,7 @@ impl Queue<'_> {
             // Too much comes too early: the rows are not in the order of their keys, or not nearly enough.
             return Err(Halt::Unordered);
         }
+        let side_bytes = AtomicU64::new(self.size_bytes as u64);
         let (side, parts) = (self.side, &mut self.parts);
         let next = std::iter::from_fn(|| {
             let weight_bytes = parts.peek().and_then(|part| part.as_ref().ok()).map_or(0, |part| part.weight_bytes().max(1));
@@ -234,7 +245,7 @@ impl Queue<'_> {
             parts.next()
         });
         let mut read: Vec<(usize, Result<Vec<Held>, Halt>)> =
-            next.fuse().enumerate().par_bridge().map(|(place, part)| (place, reader.read(side, part))).collect();
+            next.fuse().enumerate().par_bridge().map(|(place, part)| (place, reader.read(side, part, &side_bytes))).collect();
         read.sort_by_key(|(place, _)| *place);
         let mut held = Vec::new();
         for (_, part) in read {
