@@ -199,3 +199,36 @@ fn values_that_are_larger_than_they_look_are_not_all_held() {
     run.tied_out();
     assert_eq!(run.table()["method"]["domain"], "key_order", "{run:#?}");
 }
+
+#[test]
+fn rows_of_ranges_that_differ_are_fetched_by_their_places() {
+    let database = database();
+    let rows = "select md5(i::text)::uuid as k, i as n, repeat('x', 900) as v from generate_series(1, 50000) i";
+    database.run(&format!("create table public.one as {rows}; create table public.two as {rows}"));
+    database.run("create table public.parted (k uuid, n int, v text) partition by hash (k)");
+    for part in 0..3 {
+        database.run(&format!("create table public.p{part} partition of public.parted for values with (modulus 3, remainder {part})"));
+    }
+    database.run("insert into public.parted select * from public.one");
+    database.run("update public.one set v = 'y' where n in (7, 30000); delete from public.one where n = 40000; analyze");
+    let dir = Dir::new();
+    for target in ["two", "parted"] {
+        let (one, other) = (database.table("public.one"), database.table(&format!("public.{target}")));
+        let run = dir.diff_words(&[&one, &other, "--key", "k"]);
+        run.drift([0, 1, 2, 0]);
+        let table = run.table();
+        assert_eq!(table["method"]["domain"], "key_hash", "{target}");
+        for side in ["source", "target"] {
+            let scans = table["scans"][side].as_f64().unwrap();
+            assert!(scans > 1.0 && scans < 1.1, "{target}: {scans}");
+        }
+        let run = dir.diff_words(&[&one, &other, "--key", "k", "--where", "n < 20000 -- some"]);
+        run.drift([0, 0, 1, 0]);
+        assert!(run.table()["scans"]["target"].as_f64().unwrap() < 1.1, "{target}");
+    }
+    // Where most ranges differ the rows are read as they come.
+    database.run("update public.two set n = n + 1 where n % 3 = 0");
+    let run = dir.diff_words(&[&database.table("public.one"), &database.table("public.two"), "--key", "k"]);
+    run.drift([0, 1, 16_667, 0]);
+    assert!(run.table()["scans"]["source"].as_f64().unwrap() > 1.9);
+}

@@ -37,6 +37,8 @@ pub struct Slice {
     pub weight_bytes: u64,
     /// A key in canonical bytes that none of the rows is below.
     pub least_key: Option<Vec<u8>>,
+    /// Whether each row has a `ctid` of its own: not where partitions are read as one table.
+    pub has_places: bool,
 }
 
 /// How the parts of a scan are found.
@@ -119,7 +121,7 @@ pub fn slices(relation: &Relation, scan: &Scan, cut: &Cut, size: &Size) -> Vec<S
         Cut::Whole => {
             let weight_bytes = relation.table.bytes.filter(|bytes| *bytes > 0).unwrap_or(WEIGHT_GUESS);
             let from = keys::source(relation.class, &relation.table.name);
-            vec![Slice { from, condition: "true".to_string(), weight_bytes, least_key: None }]
+            vec![Slice { from, condition: "true".to_string(), weight_bytes, least_key: None, has_places: false }]
         }
         Cut::Places => by_place(relation, size),
         Cut::Keys(sample) => by_key(relation, scan, sample, size),
@@ -132,7 +134,7 @@ fn by_key(relation: &Relation, scan: &Scan, sample: &Sample, size: &Size) -> Vec
         scan.columns[..scan.key_columns].iter().map(|column| identifier(&relation.table.columns[column.index].name)).collect();
     let bounds = &sample.bounds;
     let weight_bytes = size.bytes() / (bounds.len() as u64 + 1);
-    let slice = |condition, least_key| Slice { from: from.clone(), condition, weight_bytes, least_key };
+    let slice = |condition, least_key| Slice { from: from.clone(), condition, weight_bytes, least_key, has_places: false };
     if bounds.is_empty() {
         return vec![slice("true".to_string(), None)];
     }
@@ -157,7 +159,9 @@ fn by_place(relation: &Relation, size: &Size) -> Vec<Slice> {
     let (_, part_bytes) = size.parts();
     if relation.stores.iter().any(|store| !store.is_readable) {
         let pages = size.stores.iter().map(|(pages, _)| *pages).max().unwrap_or(0);
-        return page_ranges(&keys::source(relation.class, &relation.table.name), pages, size.bytes(), part_bytes);
+        let mut slices = page_ranges(&keys::source(relation.class, &relation.table.name), pages, size.bytes(), part_bytes);
+        slices.iter_mut().for_each(|slice| slice.has_places = false);
+        return slices;
     }
     let stores = relation.stores.iter().zip(&size.stores);
     stores
@@ -174,7 +178,7 @@ fn page_ranges(from: &str, pages: u64, bytes: u64, part_bytes: u64) -> Vec<Slice
         let upper = (part + 1 < parts).then(|| format!("ctid < '({},0)'::tid", bound(part + 1)));
         let sides: Vec<String> = [lower, upper].into_iter().flatten().collect();
         let condition = if sides.is_empty() { "true".to_string() } else { sides.join(" and ") };
-        Slice { from: from.to_string(), condition, weight_bytes: bytes / parts, least_key: None }
+        Slice { from: from.to_string(), condition, weight_bytes: bytes / parts, least_key: None, has_places: true }
     };
     (0..parts).map(slice).collect()
 }

@@ -38,6 +38,18 @@ impl Received {
         Received { reading, tuples: Vec::new(), keys: Vec::new(), ends: Vec::new(), ascending: true }
     }
 
+    /// Takes the rows out; those that come next will need about as much room.
+    pub fn take(&mut self) -> Self {
+        let room = |used: usize| used + used / 8;
+        let next = Received {
+            tuples: Vec::with_capacity(room(self.tuples.len())),
+            keys: Vec::with_capacity(room(self.keys.len())),
+            ends: Vec::with_capacity(self.ends.len()),
+            ..Received::new(Arc::clone(&self.reading))
+        };
+        std::mem::replace(self, next)
+    }
+
     /// Appends a row.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use crate::engines::rows::{Form, RowWriter};
 use crate::engines::{Deferred, Part, Rows, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::canonical::push_null;
+use crate::model::digest::key_hash;
 use crate::model::kind::Kind;
 use crate::model::row::RowBlock;
 
@@ -26,8 +27,8 @@ pub struct Reading {
     pub scan: Scan,
     /// The database, for messages.
     place: String,
-    /// What stands between `select` and `from`.
-    list: String,
+    /// What stands between `select` and `from`, column by column.
+    expressions: Vec<String>,
     /// One for each column of the scan.
     columns: Vec<ColumnReading>,
     /// The numbers of what holds the table's rows.
@@ -62,10 +63,10 @@ impl Reading {
                 Cast::Texts => format!("{name}::text[]"),
             }
         };
-        let list: Vec<String> = scan.columns.iter().map(expression).collect();
+        let expressions = scan.columns.iter().map(expression).collect();
         let stores = relation.stores.iter().map(|store| store.oid).collect();
         let columns = scan.columns.iter().map(column).collect::<Result<_>>()?;
-        Ok(Reading { scan: scan.clone(), place: place.to_string(), list: list.join(", "), columns, stores })
+        Ok(Reading { scan: scan.clone(), place: place.to_string(), expressions, columns, stores })
     }
 
     /// Whether the same bytes mean the same canonical bytes to `other`, column by column.
@@ -94,10 +95,26 @@ impl Reading {
     }
 
     /// The statement that reads the rows of `slice`.
-    pub fn statement(&self, slice: &Slice) -> String {
+    fn statement(&self, slice: &Slice) -> String {
+        self.select(&self.expressions.join(", "), slice)
+    }
+
+    /// The statement that reads the keys of the rows of `slice`, and their places.
+    fn statement_of_keys(&self, slice: &Slice) -> String {
+        self.select(&format!("{}, ctid", self.expressions[..self.scan.key_columns].join(", ")), slice)
+    }
+
+    fn select(&self, list: &str, slice: &Slice) -> String {
         // A comment at the end of the user's condition ends with its line.
         let and = self.scan.condition.as_deref().map_or_else(String::new, |condition| format!(" and (\n{condition}\n)"));
-        format!("copy (select {} from {} where {}{and}) to stdout (format binary)", self.list, slice.from, slice.condition)
+        format!("copy (select {list} from {} where {}{and}) to stdout (format binary)", slice.from, slice.condition)
+    }
+
+    /// The statement that reads the rows of `slice` at some places.
+    fn statement_at(&self, slice: &Slice, places: &[Place]) -> String {
+        let places: Vec<String> = places.iter().map(|(page, line)| format!("\"({page},{line})\"")).collect();
+        let (list, from, places) = (self.expressions.join(", "), &slice.from, places.join(","));
+        format!("copy (select {list} from {from} where ctid = any('{{{places}}}'::tid[])) to stdout (format binary)")
     }
 
     /// Appends the value of the column at `place`, given as the bytes of its field.
@@ -138,13 +155,43 @@ pub struct PostgresPart<'a> {
     pub bytes_read: &'a AtomicU64,
 }
 
+/// Where a row lies: its page, and its line there.
+type Place = (u32, u16);
+
+/// If at most this share of a part's rows is wanted they are read by their places: one in ten.
+const SELECT_ONE_IN: usize = 10;
+/// Places in one statement.
+const PLACES_MAX: usize = 8192;
+
 impl PostgresPart<'_> {
-    /// Reads the rows one after the other; each is given as its bytes, and where the fields lie in them.
-    fn copy(&self, each: &mut impl FnMut(&[u8], &Fields) -> Result<()>) -> Result<()> {
-        let statement = self.reading.statement(&self.slice);
-        let width = self.reading.columns.len();
+    /// The places of the rows that are wanted, if only some are and reading these alone is worth reading the keys first.
+    fn wanted(&self) -> Result<Option<Vec<Place>>> {
+        let (reading, scan) = (&self.reading, &self.reading.scan);
+        let Some(cells) = scan.cells.as_ref().filter(|_| self.slice.has_places && scan.columns.len() > scan.key_columns) else {
+            return Ok(None);
+        };
+        let (mut wanted, mut rows, mut key) = (Vec::new(), 0, Vec::new());
+        self.copy(&reading.statement_of_keys(&self.slice), scan.key_columns + 1, &mut |tuple, fields| {
+            key.clear();
+            rows += 1;
+            let (place, fields) = fields.split_last().ok_or_else(|| Error::new("found no fields"))?;
+            for (column, field) in fields.iter().enumerate() {
+                reading.push(column, Form::Canonical, field.as_ref().map(|field| &tuple[field.clone()]), &mut key)?;
+            }
+            if cells.contains(key_hash(&key)) {
+                wanted.push(
+                    place.as_ref().and_then(|place| place_of(&tuple[place.clone()])).ok_or_else(|| Error::new("found no ctid"))?,
+                );
+            }
+            Ok(())
+        })?;
+        Ok((wanted.len() * SELECT_ONE_IN <= rows).then_some(wanted))
+    }
+
+    /// Reads rows one after the other; each is given as its bytes, and where the `width` fields lie in them.
+    fn copy(&self, statement: &str, width: usize, each: &mut impl FnMut(&[u8], &Fields) -> Result<()>) -> Result<()> {
         self.snapshot.with(|client| {
-            let mut stream = client.copy_out(&statement).map_err(|error| failure("read", &error))?;
+            let mut stream = client.copy_out(statement).map_err(|error| failure("read", &error))?;
             let (mut tuples, mut bytes) = (Tuples::default(), 0);
             while let Some(chunks) = stream.next() {
                 for chunk in chunks {
@@ -178,8 +225,16 @@ impl Part for PostgresPart<'_> {
         let mut stopped = false;
         let mut emit = |block: &mut RowBlock| emit(block).inspect_err(|_| stopped = true);
         let mut rows = RowWriter::new(&reading.scan, &mut emit);
-        let read = self.copy(&mut |tuple, fields| {
-            rows.row(|place, form, out| reading.push(place, form, fields[place].as_ref().map(|field| &tuple[field.clone()]), out))
+        let read = self.wanted().and_then(|wanted| {
+            let statements = match wanted {
+                None => vec![reading.statement(&self.slice)],
+                Some(places) => places.chunks(PLACES_MAX).map(|places| reading.statement_at(&self.slice, places)).collect(),
+            };
+            statements.iter().try_for_each(|statement| {
+                self.copy(statement, reading.columns.len(), &mut |tuple, fields| {
+                    rows.row(|at, form, out| reading.push(at, form, fields[at].as_ref().map(|field| &tuple[field.clone()]), out))
+                })
+            })
         });
         let read = read.and_then(|()| rows.finish());
         // An error of the taker is the taker's: it has no place here.
@@ -194,15 +249,21 @@ impl Part for PostgresPart<'_> {
         let (mut stopped, mut rows) = (false, 0);
         let mut received = Received::new(Arc::clone(reading));
         let mut hand_on = |received: &mut Received| {
-            let full = std::mem::replace(received, Received::new(Arc::clone(reading)));
+            let full = received.take();
             rows += full.len() as u64;
             emit(Rows::Deferred(Box::new(full))).inspect_err(|_| stopped = true)
         };
-        let read = self.copy(&mut |tuple, fields| {
+        let read = self.copy(&reading.statement(&self.slice), reading.columns.len(), &mut |tuple, fields| {
             received.push(tuple, fields)?;
             if received.is_full() { hand_on(&mut received) } else { Ok(()) }
         });
         let read = read.and_then(|()| if received.is_empty() { Ok(()) } else { hand_on(&mut received) });
         read.map(|()| rows).map_err(|error| if stopped { error } else { reading.located(error) })
     }
+}
+
+/// A `ctid` as it is sent: <https://github.com/postgres/postgres/blob/REL_16_0/src/backend/utils/adt/tid.c#L136>.
+fn place_of(bytes: &[u8]) -> Option<Place> {
+    let (page, line) = bytes.split_first_chunk::<4>()?;
+    Some((u32::from_be_bytes(*page), u16::from_be_bytes(line.try_into().ok()?)))
 }
