@@ -207,7 +207,8 @@ fn rows_of_ranges_that_differ_are_fetched_by_their_places() {
     database.run(&format!("create table public.one as {rows}; create table public.two as {rows}"));
     database.run("create table public.parted (k uuid, n int, v text) partition by hash (k)");
     for part in 0..3 {
-        database.run(&format!("create table public.p{part} partition of public.parted for values with (modulus 3, remainder {part})"));
+        database
+            .run(&format!("create table public.p{part} partition of public.parted for values with (modulus 3, remainder {part})"));
     }
     database.run("insert into public.parted select * from public.one");
     database.run("update public.one set v = 'y' where n in (7, 30000); delete from public.one where n = 40000; analyze");

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::scan::Reading;
-use super::tuples::{Fields, list_fields};
+use super::tuples::{Fields, bytes_of, list_fields};
 use crate::engines::Deferred;
 use crate::engines::rows::{Form, write_row};
 use crate::error::Result;
@@ -56,11 +56,10 @@ impl Received {
     ///
     /// If a value of the key is none of its column's type.
     pub fn push(&mut self, tuple: &[u8], fields: &Fields) -> Result<()> {
-        let last = self.keys_before(self.ends.len()).start;
-        let start = self.keys.len();
+        let (last, start) = (self.start(self.ends.len().saturating_sub(1)).key, self.keys.len());
         for (place, field) in fields.iter().enumerate().take(self.reading.scan.key_columns) {
             self.ascending &= field.is_some();
-            self.reading.push(place, Form::Canonical, field.as_ref().map(|field| &tuple[field.clone()]), &mut self.keys)?;
+            self.reading.push(place, Form::Canonical, bytes_of(tuple, field), &mut self.keys)?;
         }
         self.ascending &= self.ends.is_empty() || compare_keys(&self.keys[last..start], &self.keys[start..]).is_lt();
         self.tuples.extend_from_slice(tuple);
@@ -78,18 +77,14 @@ impl Received {
         self.ends.len() >= BLOCK_ROWS_MAX || self.tuples.len() >= BLOCK_BYTES_MAX
     }
 
-    fn end(&self, row: usize) -> Ends {
-        row.checked_sub(1).map_or(Ends::default(), |last| self.ends[last])
-    }
-
-    /// Where the key of the row before `row` lies.
-    fn keys_before(&self, row: usize) -> Range<usize> {
-        self.end(row.saturating_sub(1)).key..self.end(row).key
+    /// Where a row and its key begin.
+    fn start(&self, row: usize) -> Ends {
+        row.checked_sub(1).map_or(Ends::default(), |before| self.ends[before])
     }
 
     /// The tuples of some rows.
     fn tuples(&self, rows: &Range<usize>) -> &[u8] {
-        &self.tuples[self.end(rows.start).tuple..self.end(rows.end).tuple]
+        &self.tuples[self.start(rows.start).tuple..self.start(rows.end).tuple]
     }
 }
 
@@ -103,7 +98,7 @@ impl Deferred for Received {
     }
 
     fn key(&self, row: usize) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.keys[self.keys_before(row + 1)])
+        Cow::Borrowed(&self.keys[self.start(row).key..self.start(row + 1).key])
     }
 
     fn keys_ascend(&self) -> bool {
@@ -115,10 +110,8 @@ impl Deferred for Received {
         for row in rows {
             let tuple = self.tuples(&(row..row + 1));
             list_fields(tuple, &mut fields)?;
-            let written = write_row(&reading.scan, block, |place, form, out| {
-                reading.push(place, form, fields[place].as_ref().map(|field| &tuple[field.clone()]), out)
-            });
-            written.map_err(|error| reading.located(error))?;
+            write_row(&reading.scan, block, |place, form, out| reading.push(place, form, bytes_of(tuple, &fields[place]), out))
+                .map_err(|error| reading.located(error))?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::ranges::Slice;
 use super::received::Received;
 use super::snapshot::Snapshot;
 use super::sql::identifier;
-use super::tuples::{Fields, Tuples};
+use super::tuples::{Fields, Tuples, bytes_of};
 use super::types::{Cast, Wire};
 use crate::engines::rows::{Form, RowWriter};
 use crate::engines::{Deferred, Part, Rows, Scan, ScanColumn};
@@ -176,12 +176,10 @@ impl PostgresPart<'_> {
             rows += 1;
             let (place, fields) = fields.split_last().ok_or_else(|| Error::new("found no fields"))?;
             for (column, field) in fields.iter().enumerate() {
-                reading.push(column, Form::Canonical, field.as_ref().map(|field| &tuple[field.clone()]), &mut key)?;
+                reading.push(column, Form::Canonical, bytes_of(tuple, field), &mut key)?;
             }
             if cells.contains(key_hash(&key)) {
-                wanted.push(
-                    place.as_ref().and_then(|place| place_of(&tuple[place.clone()])).ok_or_else(|| Error::new("found no ctid"))?,
-                );
+                wanted.push(bytes_of(tuple, place).and_then(place_of).ok_or_else(|| Error::new("found no ctid"))?);
             }
             Ok(())
         })?;
@@ -232,7 +230,7 @@ impl Part for PostgresPart<'_> {
             };
             statements.iter().try_for_each(|statement| {
                 self.copy(statement, reading.columns.len(), &mut |tuple, fields| {
-                    rows.row(|at, form, out| reading.push(at, form, fields[at].as_ref().map(|field| &tuple[field.clone()]), out))
+                    rows.row(|at, form, out| reading.push(at, form, bytes_of(tuple, &fields[at]), out))
                 })
             })
         });

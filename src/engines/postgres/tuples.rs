@@ -17,15 +17,23 @@ const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Flags that a reader must understand; there are none that it could.
 const CRITICAL_FLAGS: u32 = 0xffff_0000;
 
-/// Where the fields of a row lie; `None` is NULL.
-pub type Fields = [Option<Range<usize>>];
+/// Where a field lies in its row; `None` is NULL.
+pub type Field = Option<Range<usize>>;
+/// Where the fields of a row lie.
+pub type Fields = [Field];
+
+/// The bytes of a field.
+#[inline]
+pub fn bytes_of<'a>(row: &'a [u8], field: &Field) -> Option<&'a [u8]> {
+    field.as_ref().map(|field| &row[field.clone()])
+}
 
 /// Cuts a stream into rows as it comes.
 #[derive(Debug, Default)]
 pub struct Tuples {
     /// What came of a row that is not complete.
     carry: Vec<u8>,
-    fields: Vec<Option<Range<usize>>>,
+    fields: Vec<Field>,
     has_begun: bool,
     has_ended: bool,
 }
@@ -105,7 +113,7 @@ impl Tuples {
 
 /// Finds a row at the beginning of `bytes` and lists its fields.
 #[inline]
-fn row(bytes: &[u8], fields: &mut Vec<Option<Range<usize>>>) -> Result<Found> {
+fn row(bytes: &[u8], fields: &mut Vec<Field>) -> Result<Found> {
     let Some(count) = bytes.first_chunk::<2>() else { return Ok(Found::Part) };
     let count = match i16::from_be_bytes(*count) {
         -1 => return Ok(Found::End),
@@ -133,7 +141,7 @@ fn row(bytes: &[u8], fields: &mut Vec<Option<Range<usize>>>) -> Result<Found> {
 /// # Errors
 ///
 /// If it is none.
-pub fn list_fields(bytes: &[u8], fields: &mut Vec<Option<Range<usize>>>) -> Result<()> {
+pub fn list_fields(bytes: &[u8], fields: &mut Vec<Field>) -> Result<()> {
     match row(bytes, fields)? {
         Found::Row(len) if len == bytes.len() => Ok(()),
         _ => Err(Error::new("found a row that ends elsewhere, expected it whole")),
