@@ -37,6 +37,9 @@ const COMPARED_AT_ONCE: usize = 32;
 /// that takes its rows for smaller than they are (compressed values, say).
 const HELD_BYTES_MIN: u64 = 64 << 20;
 
+/// How many times its weight a part is taken for as long as none was read.
+const EXPANSION_GUESS: u64 = 4;
+
 /// Ranges of a window: more would hold more rows in canonical bytes beside those that were read, and let them fall
 /// out of the processor's cache before they are compared.
 const RANGES_MAX: usize = 128;
@@ -76,6 +79,9 @@ struct Queue<'a> {
     /// What is held, in the order of its keys, none of them in two places.
     held: VecDeque<Held>,
     size_bytes: usize,
+    /// What the parts that were read weighed, and what their rows took.
+    weighed_bytes: u64,
+    taken_bytes: u64,
     /// Keys below this one are complete, as far as can be guessed; `None`: none are.
     frontier: Option<Vec<u8>>,
     /// Whether the side was read to its end.
@@ -96,6 +102,8 @@ impl<'a> Ordered<'a> {
                 parts: parts.peekable(),
                 held: VecDeque::new(),
                 size_bytes: 0,
+                weighed_bytes: 0,
+                taken_bytes: 0,
                 frontier: None,
                 exhausted: false,
                 failed: None,
@@ -234,18 +242,26 @@ impl Queue<'_> {
             return Err(Halt::Unordered);
         }
         let side_bytes = AtomicU64::new(self.size_bytes as u64);
-        let (side, parts) = (self.side, &mut self.parts);
+        // Engines only guess what their rows take; what they took so far says how far they are off.
+        let (taken, weighed) = match self.weighed_bytes {
+            0 => (EXPANSION_GUESS, 1),
+            weighed => (self.taken_bytes.max(weighed), weighed),
+        };
+        let (side, parts, weights) = (self.side, &mut self.parts, &mut self.weighed_bytes);
         let next = std::iter::from_fn(|| {
             let weight_bytes = parts.peek().and_then(|part| part.as_ref().ok()).map_or(0, |part| part.weight_bytes().max(1));
-            if weight_bytes > room && !starving {
+            let takes_bytes = (u128::from(weight_bytes) * u128::from(taken) / u128::from(weighed)) as u64;
+            if takes_bytes > room && !starving {
                 return None;
             }
             starving = false;
-            room = room.saturating_sub(weight_bytes);
+            room = room.saturating_sub(takes_bytes);
+            *weights += weight_bytes;
             parts.next()
         });
         let mut read: Vec<(usize, Result<Vec<Held>, Halt>)> =
             next.fuse().enumerate().par_bridge().map(|(place, part)| (place, reader.read(side, part, &side_bytes))).collect();
+        self.taken_bytes += side_bytes.into_inner() - self.size_bytes as u64;
         read.sort_by_key(|(place, _)| *place);
         let mut held = Vec::new();
         for (_, part) in read {

@@ -1,8 +1,9 @@
 //! Findings turned into Arrow columns, one part at a time, so that each can be built by a thread of its own.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, StructArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, StructArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
 use arrow::error::ArrowError;
@@ -11,7 +12,7 @@ use rayon::prelude::*;
 use super::schema::{Content, DiffSchema, Part};
 use super::values::{self, Value};
 use crate::model::canonical::{Values, take};
-use crate::model::finding::FindingRef;
+use crate::model::finding::{Difference, FindingRef};
 use crate::model::kind::Kind;
 use crate::sides::{Side, Sides};
 
@@ -22,6 +23,8 @@ pub struct Batch<'a> {
     offsets: Sides<Vec<u32>>,
     /// Values of a row, by side.
     width: Sides<usize>,
+    /// The columns that differ in a finding; `None` if there are findings that are not of two rows, one on each side.
+    changed: Option<HashSet<u16>>,
 }
 
 impl<'a> Batch<'a> {
@@ -45,7 +48,36 @@ impl<'a> Batch<'a> {
             });
             offsets
         });
-        Batch { findings, offsets, width }
+        let pairs = findings.iter().all(|finding| finding.difference == Difference::Changed);
+        let changed = pairs.then(|| findings.iter().flat_map(|finding| finding.changed).copied().collect());
+        Batch { findings, offsets, width, changed }
+    }
+
+    /// Builds the arrays of all parts, in parallel. Where a column differs in none of the findings the target's array is
+    /// the source's.
+    ///
+    /// # Errors
+    ///
+    /// If Arrow refuses one, which is a bug.
+    pub fn parts(&self, parts: &[Part], names: &[String]) -> Result<Vec<ArrayRef>, ArrowError> {
+        let built = parts.par_iter().with_max_len(1).map(|part| match self.mirrored(part) {
+            Some(_) => Ok(None),
+            None => self.part(part, names).map(Some),
+        });
+        let built: Vec<Option<ArrayRef>> = built.collect::<Result<_, _>>()?;
+        let array = |(part, array): (&Part, &Option<ArrayRef>)| match (array, self.mirrored(part)) {
+            (None, Some(source)) => mirror(part, built[source].as_ref()),
+            (None, None) => self.part(part, names),
+            (Some(array), _) => Ok(Arc::clone(array)),
+        };
+        parts.iter().zip(&built).map(array).collect()
+    }
+
+    /// The part whose values are those of `part`, if there is one.
+    fn mirrored(&self, part: &Part) -> Option<usize> {
+        let Content::Value(_, place, _) = part.content else { return None };
+        let changed = self.changed.as_ref()?;
+        part.mirrors.filter(|_| !changed.iter().any(|&column| usize::from(column) == place))
     }
 
     /// Builds the array of one part.
@@ -118,6 +150,15 @@ impl<'a> Batch<'a> {
         }
         RecordBatch::try_new(schema.schema.clone(), columns)
     }
+}
+
+/// The source's column under the target's name.
+fn mirror(part: &Part, source: Option<&ArrayRef>) -> Result<ArrayRef, ArrowError> {
+    let (DataType::Struct(fields), Some(source)) = (part.root.data_type(), source.and_then(|array| array.as_struct_opt())) else {
+        return Err(ArrowError::SchemaError("a column of a side is a member of its struct".to_string()));
+    };
+    let nulls = arrow::array::Array::nulls(source).cloned();
+    Ok(Arc::new(StructArray::try_new(fields.clone(), source.columns().to_vec(), nulls)?))
 }
 
 /// A struct of one member.

@@ -125,9 +125,9 @@ impl DiffWriter {
         }
         let batch = Batch::new(findings);
         let (parts, names) = (&self.schema.parts, &self.schema.names);
-        self.group.par_iter_mut().zip(parts).with_max_len(1).try_for_each(|(writers, part)| {
-            let array = batch.part(part, names)?;
-            let leaves = compute_leaves(&part.root, &array)?;
+        let arrays = batch.parts(parts, names)?;
+        self.group.par_iter_mut().zip(parts).zip(&arrays).with_max_len(1).try_for_each(|((writers, part), array)| {
+            let leaves = compute_leaves(&part.root, array)?;
             writers.iter_mut().zip(&leaves).try_for_each(|(writer, leaf)| writer.write(leaf))
         })?;
         self.group_rows += findings.len();

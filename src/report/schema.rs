@@ -27,6 +27,8 @@ pub struct Part {
     pub content: Content,
     /// The number of Parquet columns it takes.
     pub leaves: usize,
+    /// The part that has the same values wherever the column does not differ: the source's, of the target's column.
+    pub mirrors: Option<usize>,
 }
 
 /// What fills a part.
@@ -106,11 +108,29 @@ impl DiffSchema {
                     _ => column.clone(),
                 };
                 let leaves = ArrowSchemaConverter::new().convert(&Schema::new(vec![root.clone()]))?.num_columns();
-                parts.push(Part { root: Arc::new(root), content, leaves });
+                parts.push(Part { root: Arc::new(root), content, leaves, mirrors: None });
             }
+        }
+        for at in 0..parts.len() {
+            parts[at].mirrors = parts[..at].iter().position(|part| is_mirrored(part, &parts[at], pairing.columns.len()));
         }
         Ok(DiffSchema { schema, parts, names: names.source })
     }
+}
+
+/// Whether two parts are the two sides of a column, and have the same values where its canonical values are the same:
+/// not what is kept as the side holds it, behind the `compared` columns.
+fn is_mirrored(source: &Part, target: &Part, compared: usize) -> bool {
+    let (Content::Value(Side::Source, place, kind), Content::Value(Side::Target, other_place, other_kind)) =
+        (&source.content, &target.content)
+    else {
+        return false;
+    };
+    let types = [source, target].map(|part| match part.root.data_type() {
+        DataType::Struct(members) => members.iter().map(|member| member.data_type().clone()).collect(),
+        _ => Vec::new(),
+    });
+    place == other_place && *place < compared && kind == other_kind && types[0] == types[1]
 }
 
 /// Where each column's value for the report stands among the values of a side's rows: the raw ones come last.

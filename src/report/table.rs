@@ -414,6 +414,41 @@ mod tests {
     }
 
     #[test]
+    fn columns_that_do_not_differ_are_written_on_both_sides_under_their_own_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut pairing = orders();
+        pairing.columns[2].columns.target.name = "NAME_2".to_string();
+        let rows = |amount: i64| {
+            block(9000, |i, out| {
+                push_text_as(out, &Kind::Number, &i.to_string());
+                push_text_as(out, &Kind::Number, &(amount + i as i64).to_string());
+                if i % 5 == 0 {
+                    push_null(out)
+                } else {
+                    push_bytes(out, Tag::Text, format!("name {i}").as_bytes())
+                }
+                push_text_as(out, &Kind::Timestamp, "2024-02-29 10:00:00");
+            })
+        };
+        let (source, target) = (rows(1), rows(2));
+        let mut findings = Findings::default();
+        for i in 0..source.len() {
+            let rows = Sides { source: Some((source.row(i), 1)), target: Some((target.row(i), 1)) };
+            findings.push(Difference::Changed, rows, &[1]);
+        }
+        let (path, _) = write(dir.path(), &pairing, [findings]);
+        let file = read(&path);
+        let sides = Sides { source: "source", target: "target" }.map(|name| file.column_by_name(name).unwrap().as_struct());
+        assert_eq!(sides.target.column_names(), ["id", "amount", "NAME_2", "at"]);
+        for column in [0, 2, 3] {
+            assert_eq!(sides.source.column(column), sides.target.column(column));
+        }
+        assert_eq!(sides.source.column(2).null_count(), 1800);
+        let amounts = sides.map(|side| side.column(1).as_primitive::<Decimal128Type>().values().to_vec());
+        assert!(amounts.source.iter().zip(&amounts.target).all(|(source, target)| source + 100 == *target));
+    }
+
+    #[test]
     fn the_bytes_depend_on_the_findings_alone() {
         let bytes = |threads: usize, size: usize| {
             let dir = tempfile::tempdir().unwrap();
