@@ -60,24 +60,22 @@ impl<'a> Batch<'a> {
     ///
     /// If Arrow refuses one, which is a bug.
     pub fn parts(&self, parts: &[Part], names: &[String]) -> Result<Vec<ArrayRef>, ArrowError> {
-        let built = parts.par_iter().with_max_len(1).map(|part| match self.mirrored(part) {
-            Some(_) => Ok(None),
-            None => self.part(part, names).map(Some),
+        let built = parts.par_iter().with_max_len(1).map(|part| match self.is_mirror(part) {
+            true => Ok(None),
+            false => self.part(part, names).map(Some),
         });
         let built: Vec<Option<ArrayRef>> = built.collect::<Result<_, _>>()?;
-        let array = |(part, array): (&Part, &Option<ArrayRef>)| match (array, self.mirrored(part)) {
-            (None, Some(source)) => mirror(part, built[source].as_ref()),
-            (None, None) => self.part(part, names),
-            (Some(array), _) => Ok(Arc::clone(array)),
+        let array = |(part, array): (&Part, &Option<ArrayRef>)| match array {
+            Some(array) => Ok(Arc::clone(array)),
+            None => mirror(part, part.mirrors.and_then(|source| built[source].as_ref())),
         };
         parts.iter().zip(&built).map(array).collect()
     }
 
-    /// The part whose values are those of `part`, if there is one.
-    fn mirrored(&self, part: &Part) -> Option<usize> {
-        let Content::Value(_, place, _) = part.content else { return None };
-        let changed = self.changed.as_ref()?;
-        part.mirrors.filter(|_| !changed.iter().any(|&column| usize::from(column) == place))
+    /// Whether the values of `part` are those of the one that it mirrors.
+    fn is_mirror(&self, part: &Part) -> bool {
+        let (Content::Value(_, place, _), Some(changed)) = (&part.content, &self.changed) else { return false };
+        part.mirrors.is_some() && u16::try_from(*place).is_ok_and(|column| !changed.contains(&column))
     }
 
     /// Builds the array of one part.

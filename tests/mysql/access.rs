@@ -87,14 +87,19 @@ fn a_user_who_may_only_select_sees_what_he_may_read() {
     }
 }
 
+/// A database with 1,500 rows in `t`: more than a block, so that the first is handed on while the statement is under way.
+fn more_than_a_block(engine: Engine) -> Database {
+    let database = Database::new(engine);
+    database.run("create table t (id integer primary key, v integer)");
+    let rows: Vec<String> = (1..=1_500).map(|id| format!("({id}, 1)")).collect();
+    database.run(&format!("insert into t values {}", rows.join(", ")));
+    database
+}
+
 #[test]
 fn rows_changed_after_opening_are_seen_on_no_connection() {
     for engine in servers() {
-        let database = Database::new(engine);
-        database.run("create table t (id integer primary key, v integer)");
-        // More than a block, so that the first is handed on while the statement is under way.
-        let rows: Vec<String> = (1..=1_500).map(|id| format!("({id}, 1)")).collect();
-        database.run(&format!("insert into t values {}", rows.join(", ")));
+        let database = more_than_a_block(engine);
         let session = engines::open(&database.location, &OpenOptions { connections: 4, ..OpenOptions::default() }).unwrap();
         assert!(session.position().is_some(), "{engine:?}");
         database.run("update t set v = 2");
@@ -242,10 +247,7 @@ fn accounts_of_newer_kinds_are_let_in() {
 #[test]
 fn a_locked_server_holds_still_until_all_connections_have_their_snapshot() {
     for engine in servers() {
-        let database = Database::new(engine);
-        database.run("create table t (id integer primary key, v integer)");
-        let rows: Vec<String> = (1..=1_500).map(|id| format!("({id}, 0)")).collect();
-        database.run(&format!("insert into t values {}", rows.join(", ")));
+        let database = more_than_a_block(engine);
         let done = AtomicBool::new(false);
         let read_at_once = |session: &dyn Session| {
             let mut seen = Vec::new();

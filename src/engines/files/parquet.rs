@@ -41,8 +41,14 @@ pub(super) struct ParquetTable {
 struct ParquetFile {
     file: DataFile,
     metadata: ArrowReaderMetadata,
-    /// Places of the columns of INT96, and how these are read in seconds.
-    int96: Vec<usize>,
+    int96: Option<Int96>,
+}
+
+/// The columns of INT96 of a file that has some.
+struct Int96 {
+    /// Their places.
+    places: Vec<usize>,
+    /// How they are read in seconds.
     in_seconds: ArrowReaderMetadata,
 }
 
@@ -109,17 +115,22 @@ fn load(file: DataFile) -> Result<(Vec<Column>, ParquetFile)> {
     let opened = file.file()?;
     let metadata = ArrowReaderMetadata::load(&opened, ArrowReaderOptions::new()).map_err(parquet_error)?;
     let columns = typed_columns(&metadata);
-    let (int96, _) = int96::columns(metadata.parquet_schema());
     let read_as = |schema: SchemaRef| {
         ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), ArrowReaderOptions::new().with_schema(schema))
     };
-    let exact = |unit: TimeUnit| int96::in_unit(metadata.schema(), &int96, unit);
-    let in_seconds = read_as(exact(TimeUnit::Second)).map_err(parquet_error)?;
+    let (places, _) = int96::columns(metadata.parquet_schema());
+    let (metadata, int96) = match places.is_empty() {
+        true => (metadata.clone(), None),
+        false => {
+            let exact = |unit: TimeUnit| read_as(int96::in_unit(metadata.schema(), &places, unit)).map_err(parquet_error);
+            let (in_nanoseconds, in_seconds) = (exact(TimeUnit::Nanosecond)?, exact(TimeUnit::Second)?);
+            (in_nanoseconds, Some(Int96 { places, in_seconds }))
+        }
+    };
     // Text and bytes are decoded as views, which need not be copied out of the page they lie in. A file whose own
     // schema does not allow views is read as it asks to be.
-    let in_nanoseconds = exact(TimeUnit::Nanosecond);
-    let metadata = read_as(as_views(&in_nanoseconds)).or_else(|_| read_as(in_nanoseconds)).map_err(parquet_error)?;
-    Ok((columns, ParquetFile { file, metadata, int96, in_seconds }))
+    let metadata = read_as(as_views(metadata.schema())).unwrap_or(metadata);
+    Ok((columns, ParquetFile { file, metadata, int96 }))
 }
 
 fn as_views(schema: &SchemaRef) -> SchemaRef {
@@ -225,7 +236,7 @@ fn file_parts<'a>(file: &'a ParquetFile, scan: &'a Scan) -> Result<Vec<ParquetPa
 /// first key column; `None` where there are none, and for all of them where they cannot be read.
 fn bounds(file: &ParquetFile, scan: &Scan) -> Result<Option<Vec<Option<Bounds>>>> {
     let (Some(key), groups) = (scan.columns.first(), file.metadata.metadata().row_groups()) else { return Ok(None) };
-    if file.int96.contains(&key.index) {
+    if file.int96.as_ref().is_some_and(|int96| int96.places.contains(&key.index)) {
         return Ok(None);
     }
     let name = file.metadata.schema().field(key.index).name();
@@ -348,12 +359,12 @@ impl ParquetPart<'_> {
         take: &mut dyn FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<()> {
         let (mut found, roots) = (0, projection(scan));
-        let int96: Vec<usize> = self.file.int96.iter().copied().filter(|root| roots.contains(root)).collect();
-        let places: Vec<usize> = int96.iter().map(|root| roots.partition_point(|other| other < root)).collect();
-        let mut in_seconds = match int96.is_empty() {
-            true => None,
-            false => Some(self.reader(&self.file.in_seconds, int96, rows.clone())?),
-        };
+        let (mut places, mut in_seconds) = (Vec::new(), None);
+        if let Some(int96) = &self.file.int96 {
+            let read: Vec<usize> = int96.places.iter().copied().filter(|root| roots.contains(root)).collect();
+            places = read.iter().map(|root| roots.partition_point(|other| other < root)).collect();
+            in_seconds = (!read.is_empty()).then(|| self.reader(&int96.in_seconds, read, rows.clone())).transpose()?;
+        }
         let unreadable = |error| Error::caused("cannot be read", error);
         for batch in self.reader(&self.file.metadata, roots, rows)? {
             let mut batch = batch.map_err(unreadable)?;
