@@ -29,12 +29,16 @@ pub struct Compared {
 
 /// Compares two spans that cover the same range; `columns` is the number of compared columns.
 pub fn compare(spans: &Sides<Span>, columns: usize) -> Compared {
-    let mut compared = Compared { changed: vec![0; columns], ..Compared::default() };
+    // Room for all rows, given back at the end: growing step by step would copy them several times.
+    let findings = Findings::with_room(spans.as_ref().map(Span::size));
+    let mut compared = Compared { changed: vec![0; columns], findings, ..Compared::default() };
+    let mut changed = Vec::with_capacity(columns);
     let mut source = spans.source.entries().peekable();
     let mut target = spans.target.entries().peekable();
     while let Some(pair) = next_pair(&mut source, &mut target) {
-        compared.pair(pair);
+        compared.pair(pair, &mut changed);
     }
+    compared.findings.shrink();
     compared
 }
 
@@ -47,13 +51,15 @@ fn next_pair<'a>(
         (None, None) => return None,
         (Some(_), None) => Ordering::Less,
         (None, Some(_)) => Ordering::Greater,
+        (Some(source), Some(target)) if source.row.key() == target.row.key() => Ordering::Equal,
         (Some(source), Some(target)) => compare_keys(source.row.key(), target.row.key()),
     };
     Some(Sides { source: source.next_if(|_| order != Ordering::Greater), target: target.next_if(|_| order != Ordering::Less) })
 }
 
 impl Compared {
-    fn pair(&mut self, pair: Sides<Option<Entry<'_>>>) {
+    /// Enters what the sides have of a key; `changed` is memory to be used.
+    fn pair(&mut self, pair: Sides<Option<Entry<'_>>>, changed: &mut Vec<u16>) {
         let counts = pair.map(|entry| entry.map_or(0, |entry| entry.print.rows));
         self.rows.source += counts.source;
         self.rows.target += counts.target;
@@ -81,16 +87,16 @@ impl Compared {
                 Difference::Changed
             }
         };
-        let changed = match (difference, pair.source, pair.target) {
-            (Difference::Changed, Some(source), Some(target)) => changed_columns(source, target),
-            _ => Vec::new(),
-        };
+        changed.clear();
+        if let (Difference::Changed, Some(source), Some(target)) = (difference, pair.source, pair.target) {
+            changed.extend(changed_columns(source, target));
+        }
         changed.iter().for_each(|&column| self.changed[usize::from(column)] += 1);
-        self.findings.push(difference, pair.map(|entry| entry.map(|entry| (entry.row, entry.print.rows))), &changed);
+        self.findings.push(difference, pair.map(|entry| entry.map(|entry| (entry.row, entry.print.rows))), changed);
     }
 }
 
-fn changed_columns(source: Entry<'_>, target: Entry<'_>) -> Vec<u16> {
+fn changed_columns(source: Entry<'_>, target: Entry<'_>) -> impl Iterator<Item = u16> {
     let values = Values::of(source.row.compared()).zip(Values::of(target.row.compared()));
-    values.zip(0u16..).filter(|((source, target), _)| source != target).map(|(_, column)| column).collect()
+    values.zip(0u16..).filter(|((source, target), _)| source != target).map(|(_, column)| column)
 }

@@ -185,6 +185,11 @@ impl Span {
         }
     }
 
+    /// The number of entries, and the bytes of their rows.
+    pub fn size(&self) -> (usize, usize) {
+        (self.entries.len(), self.run.rows.bytes_of(&self.entries))
+    }
+
     /// The entries in the order of their keys.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.entries.clone().map(|index| self.run.entry(index))

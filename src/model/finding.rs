@@ -80,6 +80,23 @@ impl<'a> FindingRef<'a> {
 }
 
 impl Findings {
+    /// No findings, and room for so many rows of so many bytes in all on each side.
+    pub fn with_room(room: Sides<(usize, usize)>) -> Self {
+        let mut findings = Findings::default();
+        findings.findings.reserve(room.source.0.max(room.target.0));
+        for side in Side::BOTH {
+            let (rows, bytes) = *room.get(side);
+            findings.rows.get_mut(side).reserve(rows, bytes);
+        }
+        findings
+    }
+
+    /// Gives back the room that was not needed.
+    pub fn shrink(&mut self) {
+        self.findings.shrink_to_fit();
+        Side::BOTH.into_iter().for_each(|side| self.rows.get_mut(side).shrink());
+    }
+
     /// Appends a finding. `rows` holds a row of each side and how many there are with its key.
     pub fn push(&mut self, difference: Difference, rows: Sides<Option<(Row<'_>, u64)>>, changed: &[u16]) {
         let mut at = Sides::default();

@@ -254,6 +254,7 @@ pub fn read(bytes: &[u8]) -> Option<Number> {
 }
 
 /// Reads the canonical bytes of a whole number that fits `i128`; the way back of [`push_i128`].
+#[inline]
 pub fn read_i128(bytes: &[u8]) -> Option<i128> {
     let (&header, body) = bytes.split_first()?;
     let (negative, len) = (header < ZERO, usize::from(header.abs_diff(ZERO)));
@@ -282,15 +283,24 @@ pub fn read_i128(bytes: &[u8]) -> Option<i128> {
 
 /// Reads canonical bytes back as a whole number of units of `10^-scale`, or `None` if the number is not one, or does
 /// not fit `i128`.
+#[inline]
 pub fn read_decimal(bytes: &[u8], scale: u32) -> Option<i128> {
     let floor_len = 1 + usize::from(bytes.first()?.abs_diff(ZERO));
     let (floor, pairs) = bytes.split_at_checked(floor_len)?;
+    if pairs.is_empty() && scale == 0 {
+        return read_i128(floor);
+    }
+    read_scaled(floor, pairs, scale)
+}
+
+/// Reads a floor, and pairs of digits above it, as units of `10^-scale`.
+fn read_scaled(floor: &[u8], pairs: &[u8], scale: u32) -> Option<i128> {
     let floor = read_i128(floor)?;
     let digits = 2 * u32::try_from(pairs.len()).ok()?;
     if let (Ok(floor), 0..=9, true) = (i32::try_from(floor), scale, digits <= scale) {
         // Small numbers, which almost all are, take no arithmetic in 128 bits.
         let rest = pairs.iter().fold(0i64, |rest, &pair| rest * 100 + i64::from(pair));
-        return Some(i128::from(i64::from(floor) * 10i64.pow(scale) + rest * 10i64.pow(scale - digits)));
+        return Some(i128::from(i64::from(floor) * POWERS[scale as usize] + rest * POWERS[(scale - digits) as usize]));
     }
     let whole = floor.checked_mul(10i128.checked_pow(scale)?)?;
     if pairs.is_empty() {

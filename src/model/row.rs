@@ -1,6 +1,7 @@
 //! Rows in canonical bytes, many in one buffer, and the order of keys.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use super::canonical::take;
 
@@ -85,6 +86,24 @@ impl RowBlock {
     /// The bytes of all rows.
     pub fn bytes_len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// The bytes of some adjacent rows.
+    pub fn bytes_of(&self, rows: &Range<usize>) -> usize {
+        let end = |rows: usize| rows.checked_sub(1).map_or(0, |last| self.rows[last].row as usize);
+        end(rows.end).saturating_sub(end(rows.start))
+    }
+
+    /// Makes room for more rows that take `bytes` in all.
+    pub fn reserve(&mut self, rows: usize, bytes: usize) {
+        self.rows.reserve(rows);
+        self.bytes.reserve(bytes);
+    }
+
+    /// Gives back the memory that no row is in.
+    pub fn shrink(&mut self) {
+        self.rows.shrink_to_fit();
+        self.bytes.shrink_to_fit();
     }
 
     /// The memory that the block holds, in bytes.

@@ -1,6 +1,6 @@
 //! Findings turned into Arrow columns, one part at a time, so that each can be built by a thread of its own.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, StructArray};
@@ -11,46 +11,43 @@ use rayon::prelude::*;
 
 use super::schema::{Content, DiffSchema, Part};
 use super::values::{self, Value};
-use crate::model::canonical::{Values, take};
+use crate::model::canonical::Values;
 use crate::model::finding::{Difference, FindingRef};
 use crate::model::kind::Kind;
 use crate::sides::{Side, Sides};
 
-/// Findings with the place of every value in their rows, found once for all columns.
+/// Findings whose rows are walked by one thread.
+const WALKED_AT_ONCE: usize = 512;
+
+/// Findings with the values of their rows, column by column.
 pub struct Batch<'a> {
     findings: &'a [FindingRef<'a>],
-    /// For each finding, where the values of its row begin, by side; in bytes.
-    offsets: Sides<Vec<u32>>,
-    /// Values of a row, by side.
-    width: Sides<usize>,
+    /// For each value of a row, by side, those of all findings; none of a column that no part looks at.
+    values: Sides<Vec<Vec<Value<'a>>>>,
+    /// Which findings have a row, by side; `None`: all of them.
+    present: Sides<Option<NullBuffer>>,
     /// The columns that differ in a finding; `None` if there are findings that are not of two rows, one on each side.
-    changed: Option<HashSet<u16>>,
+    changed: Option<BTreeSet<u16>>,
 }
 
 impl<'a> Batch<'a> {
-    /// Looks at `findings`. Rows must be smaller than 4 GiB.
-    pub fn new(findings: &'a [FindingRef<'a>]) -> Self {
-        let width = Sides::from_fn(|side| {
-            let first = findings.iter().find_map(|finding| *finding.rows.get(side));
-            first.map_or(0, |row| Values::of(row.bytes()).count())
-        });
-        let offsets = Sides::from_fn(|side| {
-            let width = *width.get(side);
-            let mut offsets = vec![0; width * findings.len()];
-            let rows = offsets.par_chunks_mut(width.max(1)).zip(findings).with_min_len(256);
-            rows.for_each(|(offsets, finding)| {
-                let Some(row) = finding.rows.get(side) else { return };
-                let mut rest = row.bytes();
-                for offset in offsets {
-                    *offset = (row.bytes().len() - rest.len()) as u32;
-                    take(&mut rest);
-                }
-            });
-            offsets
-        });
+    /// Looks at `findings`, of which `parts` are to be built.
+    pub fn new(findings: &'a [FindingRef<'a>], parts: &[Part]) -> Self {
         let pairs = findings.iter().all(|finding| finding.difference == Difference::Changed);
         let changed = pairs.then(|| findings.iter().flat_map(|finding| finding.changed).copied().collect());
-        Batch { findings, offsets, width, changed }
+        let present = Sides::from_fn(|side| {
+            let is_present = |finding: &FindingRef<'_>| finding.rows.get(side).is_some();
+            (!findings.iter().all(is_present)).then(|| findings.iter().map(is_present).collect())
+        });
+        let mut batch = Batch { findings, values: Sides::default(), present, changed };
+        let built: Vec<&Part> = parts.iter().filter(|part| !batch.is_mirror(part)).collect();
+        batch.values = Sides::from_fn(|side| {
+            let looks = |place: usize| built.iter().any(|part| part.content.looks_at(side, place));
+            let row = findings.iter().find_map(|finding| *finding.rows.get(side));
+            let width = row.map_or(0, |row| Values::of(row.bytes()).count());
+            columns_of(findings, side, &(0..width).map(looks).collect::<Vec<_>>())
+        });
+        batch
     }
 
     /// Builds the arrays of all parts, in parallel. Where a column differs in none of the findings the target's array is
@@ -73,7 +70,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Whether the values of `part` are those of the one that it mirrors.
-    fn is_mirror(&self, part: &Part) -> bool {
+    pub fn is_mirror(&self, part: &Part) -> bool {
         let (Content::Value(_, place, _), Some(changed)) = (&part.content, &self.changed) else { return false };
         part.mirrors.is_some() && u16::try_from(*place).is_ok_and(|column| !changed.contains(&column))
     }
@@ -83,7 +80,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     ///
     /// If Arrow refuses it, which is a bug.
-    pub fn part(&self, part: &Part, names: &[String]) -> Result<ArrayRef, ArrowError> {
+    fn part(&self, part: &Part, names: &[String]) -> Result<ArrayRef, ArrowError> {
         let findings = self.findings;
         Ok(match &part.content {
             Content::Difference => {
@@ -102,26 +99,21 @@ impl<'a> Batch<'a> {
                 Arc::new(out.finish())
             }
             Content::Key(places, kind) => {
-                let value = |i: usize| {
-                    let side = if findings[i].rows.source.is_some() { Side::Source } else { Side::Target };
-                    self.value(side, i, *places.get(side))
+                let columns = places.as_ref().zip(self.values.as_ref()).map(|(place, values)| values.get(*place));
+                let value = |(i, finding): (usize, &FindingRef<'_>)| {
+                    let side = if finding.rows.source.is_some() { Side::Source } else { Side::Target };
+                    columns.get(side).and_then(|column| *column.get(i)?)
                 };
-                member(part, (0..findings.len()).map(value).collect(), kind, None)?
+                member(part, &findings.iter().enumerate().map(value).collect::<Vec<_>>(), kind, None)?
             }
             Content::Value(side, place, kind) => {
-                let values = (0..findings.len()).map(|i| self.value(*side, i, *place)).collect();
-                let present: NullBuffer = findings.iter().map(|finding| finding.rows.get(*side).is_some()).collect();
-                member(part, values, kind, Some(present))?
+                let present = self.present.get(*side).clone();
+                match self.values.get(*side).get(*place) {
+                    Some(values) => member(part, values, kind, present)?,
+                    None => member(part, &vec![None; findings.len()], kind, present)?,
+                }
             }
         })
-    }
-
-    /// The value at `place` in the side's row of finding `i`.
-    #[inline]
-    fn value(&self, side: Side, i: usize, place: usize) -> Value<'a> {
-        let row = (*self.findings[i].rows.get(side))?;
-        let offset = self.offsets.get(side)[i * self.width.get(side) + place] as usize;
-        take(&mut &row.bytes()[offset..]).and_then(values::present)
     }
 
     /// Builds all columns.
@@ -131,15 +123,15 @@ impl<'a> Batch<'a> {
     /// If Arrow refuses one, which is a bug.
     pub fn record_batch(&self, schema: &DiffSchema) -> Result<RecordBatch, ArrowError> {
         let mut columns: Vec<ArrayRef> = Vec::new();
-        let mut parts = schema.parts.iter();
+        let mut parts = self.parts(&schema.parts, &schema.names)?.into_iter();
         for field in schema.schema.fields() {
             let DataType::Struct(members) = field.data_type() else {
-                columns.extend(parts.next().map(|part| self.part(part, &schema.names)).transpose()?);
+                columns.extend(parts.next());
                 continue;
             };
             let (mut arrays, mut nulls) = (Vec::new(), None);
             for part in parts.by_ref().take(members.len()) {
-                if let Some(alone) = self.part(part, &schema.names)?.as_any().downcast_ref::<StructArray>() {
+                if let Some(alone) = part.as_any().downcast_ref::<StructArray>() {
                     arrays.push(alone.column(0).clone());
                     nulls = arrow::array::Array::nulls(alone).cloned();
                 }
@@ -148,6 +140,29 @@ impl<'a> Batch<'a> {
         }
         RecordBatch::try_new(schema.schema.clone(), columns)
     }
+}
+
+/// The values of the rows of a side, column by column, those that are `wanted`: each row is walked once, by one thread.
+fn columns_of<'a>(findings: &'a [FindingRef<'a>], side: Side, wanted: &[bool]) -> Vec<Vec<Value<'a>>> {
+    let mut columns: Vec<Vec<Value<'a>>> =
+        wanted.iter().map(|&wanted| if wanted { vec![None; findings.len()] } else { Vec::new() }).collect();
+    let mut slices: Vec<Vec<&mut [Value<'a>]>> =
+        findings.chunks(WALKED_AT_ONCE).map(|_| Vec::with_capacity(wanted.len())).collect();
+    for column in &mut columns {
+        let mut chunks = column.chunks_mut(WALKED_AT_ONCE);
+        slices.iter_mut().for_each(|slices| slices.push(chunks.next().unwrap_or_default()));
+    }
+    slices.par_iter_mut().zip(findings.par_chunks(WALKED_AT_ONCE)).for_each(|(columns, findings)| {
+        for (i, finding) in findings.iter().enumerate() {
+            let Some(row) = finding.rows.get(side) else { continue };
+            for (column, value) in columns.iter_mut().zip(Values::of(row.bytes())) {
+                if let Some(place) = column.get_mut(i) {
+                    *place = values::present(value);
+                }
+            }
+        }
+    });
+    columns
 }
 
 /// The source's column under the target's name.
@@ -160,9 +175,9 @@ fn mirror(part: &Part, source: Option<&ArrayRef>) -> Result<ArrayRef, ArrowError
 }
 
 /// A struct of one member.
-fn member(part: &Part, values: Vec<Value<'_>>, kind: &Kind, present: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+fn member(part: &Part, values: &[Value<'_>], kind: &Kind, present: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
     let empty = Fields::empty();
     let fields = if let DataType::Struct(fields) = part.root.data_type() { fields } else { &empty };
-    let member = fields.iter().map(|field| values::array(&values, field.data_type(), kind)).collect::<Result<_, _>>()?;
+    let member = fields.iter().map(|field| values::array(values, field.data_type(), kind)).collect::<Result<_, _>>()?;
     Ok(Arc::new(StructArray::try_new(fields.clone(), member, present)?))
 }

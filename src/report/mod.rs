@@ -15,6 +15,7 @@ mod batch;
 mod folder;
 pub mod json;
 pub mod outline;
+mod pages;
 mod parquet;
 pub mod progress;
 mod ranges;

@@ -1,10 +1,14 @@
 //! A `.diff.parquet` file as it is written: columns are built and encoded in parallel, a batch of findings at a time.
 //!
+//! A column of the target that is the same as the source's in a whole row group is encoded once and written twice.
+//!
 //! The bytes of the file depend on the findings alone, neither on how many threads there are nor on how the caller
 //! cuts findings into batches.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufWriter;
+use std::mem::take;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +22,7 @@ use parquet::file::writer::SerializedFileWriter;
 use rayon::prelude::*;
 
 use super::batch::Batch;
+use super::pages::{Pages, Written};
 use super::schema::DiffSchema;
 use crate::error::{Error, Result};
 use crate::model::finding::FindingRef;
@@ -60,6 +65,8 @@ pub fn create_file(
     for column in descriptor.columns() {
         if matches!(column.physical_type(), Type::INT32 | Type::INT64) {
             properties = properties.set_column_encoding(column.path().clone(), Encoding::DELTA_BINARY_PACKED);
+            // Those that are never NULL are counts: mostly the same, they need not be looked up one by one.
+            properties = properties.set_column_dictionary_enabled(column.path().clone(), column.max_def_level() > 0);
         }
     }
     let mut properties = properties.build();
@@ -76,9 +83,13 @@ pub struct DiffWriter {
     schema: DiffSchema,
     file: SerializedFileWriter<BufWriter<File>>,
     factory: ArrowRowGroupWriterFactory,
-    /// The writers of the open row group's columns, by part.
-    group: Vec<Vec<ArrowColumnWriter>>,
+    pages: Arc<Pages>,
+    /// The writers of the open row group's columns, by part; `None`: the part has the same values as the one that it
+    /// mirrors, in the whole row group, and will be a copy of it.
+    group: Vec<Option<Vec<ArrowColumnWriter>>>,
     group_rows: usize,
+    /// The parts for whose sake a row group ended early, or may have: they are copied again after one that did not.
+    differing: HashSet<usize>,
 }
 
 impl DiffWriter {
@@ -88,10 +99,10 @@ impl DiffWriter {
     ///
     /// If it cannot be created.
     pub fn create(path: PathBuf, schema: DiffSchema) -> Result<Self> {
-        match create_file(&path, &schema.schema) {
-            Ok((file, factory)) => Ok(DiffWriter { path, schema, file, factory, group: Vec::new(), group_rows: 0 }),
-            Err(error) => Err(failed(&path, error)),
-        }
+        let (file, factory) = create_file(&path, &schema.schema).map_err(|error| failed(&path, error))?;
+        let pages: Arc<Pages> = Arc::default();
+        let factory = factory.with_page_store_factory(Arc::<Pages>::clone(&pages));
+        Ok(DiffWriter { path, schema, file, factory, pages, group: Vec::new(), group_rows: 0, differing: HashSet::new() })
     }
 
     /// The columns of the file.
@@ -119,31 +130,72 @@ impl DiffWriter {
     }
 
     fn encode(&mut self, findings: &[FindingRef<'_>]) -> Result<(), ParquetError> {
-        if self.group_rows == 0 {
-            let mut writers = self.factory.create_column_writers(self.file.flushed_row_groups().len())?.into_iter();
-            self.group = self.schema.parts.iter().map(|part| writers.by_ref().take(part.leaves).collect()).collect();
-        }
-        let batch = Batch::new(findings);
+        let batch = Batch::new(findings, &self.schema.parts);
+        self.begin_group(&batch)?;
         let (parts, names) = (&self.schema.parts, &self.schema.names);
         let arrays = batch.parts(parts, names)?;
         self.group.par_iter_mut().zip(parts).zip(&arrays).with_max_len(1).try_for_each(|((writers, part), array)| {
+            let Some(writers) = writers else { return Ok(()) };
             let leaves = compute_leaves(&part.root, array)?;
             writers.iter_mut().zip(&leaves).try_for_each(|(writer, leaf)| writer.write(leaf))
         })?;
         self.group_rows += findings.len();
-        let bytes: usize = self.group.iter().flatten().map(ArrowColumnWriter::memory_size).sum();
-        if self.group_rows >= GROUP_ROWS_MAX || bytes >= GROUP_BYTES_MAX { self.end_group() } else { Ok(()) }
+        let bytes: usize = self.group.iter().flatten().flatten().map(ArrowColumnWriter::memory_size).sum();
+        if self.group_rows < GROUP_ROWS_MAX && bytes < GROUP_BYTES_MAX {
+            return Ok(());
+        }
+        self.differing.clear();
+        self.end_group()
+    }
+
+    /// Begins a row group if none is open, or if a part that was to be copied is no longer the same as the one that it
+    /// mirrors. At most one in a row of short row groups is for the sake of the same part.
+    fn begin_group(&mut self, batch: &Batch<'_>) -> Result<(), ParquetError> {
+        let parts = &self.schema.parts;
+        let differs = |at: &usize| !batch.is_mirror(&parts[*at]);
+        if (0..self.group.len()).any(|at| self.group[at].is_none() && differs(&at)) {
+            self.differing.extend((0..parts.len()).filter(differs));
+            self.end_group()?;
+        }
+        if self.group.is_empty() {
+            let mut writers = self.factory.create_column_writers(self.file.flushed_row_groups().len())?.into_iter();
+            let group = self.schema.parts.iter().enumerate().map(|(at, part)| {
+                let writers = writers.by_ref().take(part.leaves).collect();
+                (self.differing.contains(&at) || !batch.is_mirror(part)).then_some(writers)
+            });
+            self.group = group.collect();
+        }
+        Ok(())
     }
 
     fn end_group(&mut self) -> Result<(), ParquetError> {
-        let writers: Vec<_> = std::mem::take(&mut self.group).into_iter().flatten().collect();
-        if writers.is_empty() {
+        if self.group.is_empty() {
             return Ok(());
         }
-        let chunks: Vec<ArrowColumnChunk> =
-            writers.into_par_iter().with_max_len(1).map(ArrowColumnWriter::close).collect::<Result<_, _>>()?;
+        let close = |writers: Option<Vec<ArrowColumnWriter>>| {
+            writers.map(|writers| writers.into_iter().map(ArrowColumnWriter::close).collect()).transpose()
+        };
+        let chunks: Vec<Option<Vec<ArrowColumnChunk>>> =
+            take(&mut self.group).into_par_iter().with_max_len(1).map(close).collect::<Result<_, _>>()?;
+        let (parts, columns) = (&self.schema.parts, self.file.schema_descr().columns().to_vec());
         let mut group = self.file.next_row_group()?;
-        chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut group))?;
+        let mut columns = columns.into_iter().enumerate();
+        let mut written: Vec<Vec<Written>> = Vec::with_capacity(parts.len());
+        for (part, chunks) in parts.iter().zip(chunks) {
+            let columns = columns.by_ref().take(part.leaves);
+            let chunks = match chunks {
+                Some(chunks) => {
+                    let write = |(chunk, (leaf, _))| self.pages.write(chunk, leaf, &mut group);
+                    chunks.into_iter().zip(columns).map(write).collect::<Result<_, _>>()?
+                }
+                None => {
+                    let source = part.mirrors.map(|at| take(&mut written[at])).unwrap_or_default();
+                    source.into_iter().zip(columns).try_for_each(|(chunk, (_, column))| chunk.write_again(column, &mut group))?;
+                    Vec::new()
+                }
+            };
+            written.push(chunks);
+        }
         group.close()?;
         self.group_rows = 0;
         Ok(())

@@ -46,6 +46,17 @@ pub enum Content {
     Value(Side, usize, Kind),
 }
 
+impl Content {
+    /// Whether it takes the value at `place` out of the rows of a side.
+    pub fn looks_at(&self, side: Side, place: usize) -> bool {
+        match self {
+            Content::Difference | Content::ChangedColumns | Content::Rows(_) => false,
+            Content::Key(places, _) => *places.get(side) == place,
+            Content::Value(of, at, _) => (*of, *at) == (side, place),
+        }
+    }
+}
+
 /// The columns of one file.
 #[derive(Debug)]
 pub struct DiffSchema {

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use arrow::array::NullBufferBuilder;
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanArray, Decimal128Array, FixedSizeBinaryArray, ListArray, MapArray,
-    PrimitiveArray, StringArray, StructArray,
+    Array, ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanArray, FixedSizeBinaryArray, ListArray, MapArray, PrimitiveArray,
+    StringArray, StructArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::*;
@@ -68,19 +69,34 @@ pub fn array(values: &[Value<'_>], ty: &DataType, kind: &Kind) -> Result<ArrayRe
 }
 
 fn primitive<T: ArrowPrimitiveType>(values: &[Value<'_>], convert: impl Fn(Canonical<'_>) -> Option<T::Native>) -> ArrayRef {
-    Arc::new(values.iter().map(|value| value.and_then(&convert)).collect::<PrimitiveArray<T>>())
+    Arc::new(primitives::<T>(values, convert))
+}
+
+/// Without NULL, which most columns are, there is nothing to note of the values but themselves.
+fn primitives<T: ArrowPrimitiveType>(
+    values: &[Value<'_>],
+    convert: impl Fn(Canonical<'_>) -> Option<T::Native>,
+) -> PrimitiveArray<T> {
+    let mut nulls = NullBufferBuilder::new(values.len());
+    let native = |value: &Value<'_>| {
+        let native = value.and_then(&convert);
+        nulls.append(native.is_some());
+        native.unwrap_or_default()
+    };
+    let natives: Vec<T::Native> = values.iter().map(native).collect();
+    PrimitiveArray::new(natives.into(), nulls.finish())
 }
 
 fn timestamps<T: ArrowTimestampType>(values: &[Value<'_>], digits: u32, zone: &Option<Arc<str>>) -> ArrayRef {
-    let array: PrimitiveArray<T> = values.iter().map(|value| value.and_then(|value| scalars::timestamp(value, digits))).collect();
+    let array = primitives::<T>(values, |value| scalars::timestamp(value, digits));
     Arc::new(array.with_timezone_opt(zone.clone()))
 }
 
 fn decimals(values: &[Value<'_>], precision: u8, scale: i8) -> Result<ArrayRef, ArrowError> {
     let limit = 10u128.pow(precision.into());
     let fits = |unscaled: &i128| unscaled.unsigned_abs() < limit;
-    let decimal = |value| scalars::decimal(value, scale.unsigned_abs().into()).filter(fits);
-    let array: Decimal128Array = values.iter().map(|value| value.and_then(decimal)).collect();
+    let decimal = |value: Canonical<'_>| scalars::decimal(value, scale.unsigned_abs().into()).filter(fits);
+    let array = primitives::<Decimal128Type>(values, decimal);
     Ok(Arc::new(array.with_precision_and_scale(precision, scale)?))
 }
 
