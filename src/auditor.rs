@@ -106,7 +106,7 @@ impl Audit {
         let outline = |(pair, pairing): &(TablePair, Result<Pairing>)| {
             let names = pair.tables.as_ref().map(|table| table.name.to_string());
             match pairing.as_ref().map(|pairing| self.plan(pair, pairing)) {
-                Ok(Ok(plan)) => audit::outline(&plan, engines(), &pair.tables),
+                Ok(Ok(plan)) => audit::outline(&plan, &self.sessions, &pair.tables),
                 Ok(Err(error)) => audit::unplanned(names, engines(), &error),
                 Err(error) => audit::unplanned(names, engines(), error),
             }

@@ -276,7 +276,7 @@ impl Sink for Books {
         Ok(())
     }
 
-    fn restart(&mut self) -> Result<()> {
+    fn restart(&mut self, _domain: Domain) -> Result<()> {
         self.0 = Coverage::default();
         Ok(())
     }

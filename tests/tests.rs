@@ -8,6 +8,7 @@ mod formats; // every file format against every other
 mod interrupts; // signals and closed pipes
 mod keys; // NULL keys, duplicates, order, gaps; tables and columns
 mod live; // sides that others write to, standbys, sides that cannot be opened
+mod methods; // rows streamed once, or hashed by their servers
 mod model; // random tables and edits against a naive comparison; canonical bytes against a slow one
 mod mysql; // MySQL and MariaDB by themselves
 mod pairs; // every pair of engines by every category of types

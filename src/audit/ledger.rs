@@ -4,7 +4,7 @@ use super::compare::Compared;
 use super::run::Peculiarities;
 use crate::error::Result;
 use crate::model::comparison::Pairing;
-use crate::model::range::{Coverage, RangeOutcome, RangeRecord};
+use crate::model::range::{Coverage, Domain, RangeOutcome, RangeRecord};
 use crate::model::verdict::{DifferenceCounts, RowCounts};
 use crate::report::Sink;
 use crate::sides::{Side, Sides};
@@ -43,14 +43,14 @@ impl<'a> Ledger<'a> {
         Ledger { sink, columns, counts: Counts { changed: vec![0; columns], ..Counts::default() } }
     }
 
-    /// Begins anew, in the other domain.
+    /// Begins anew, with ranges of this domain.
     ///
     /// # Errors
     ///
     /// Those of the report.
-    pub fn restart(&mut self) -> Result<()> {
+    pub fn restart(&mut self, domain: Domain) -> Result<()> {
         self.counts = Counts { changed: vec![0; self.columns], ..Counts::default() };
-        self.sink.restart()
+        self.sink.restart(domain)
     }
 
     /// Enters a finished range. The rows of an equal one are matched; those of a compared one are counted by

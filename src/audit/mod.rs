@@ -4,6 +4,7 @@
 //! narrow, compare. The order of stages exists nowhere else. A stage sees engines through their trait and the
 //! report through its sink; what cannot be read becomes a failed range, never an early end without a verdict.
 
+mod aside;
 mod catalog;
 mod compare;
 mod comparison;
@@ -11,9 +12,11 @@ mod hashed;
 mod held;
 mod ledger;
 mod matching;
+mod method;
 mod narrow;
 mod ordered;
 mod plan;
+mod pushed;
 mod repeats;
 mod run;
 mod spool;
@@ -22,6 +25,7 @@ mod windows;
 
 pub use catalog::{Choices, KeyChoice, pair};
 pub use matching::{Matched, Offer, Selection, TablePair, match_tables};
+pub use method::MethodChoice;
 pub use plan::{Limits, MEMORY_BYTES_DEFAULT, Plan, plan};
 pub use summary::{alone, outline, unaudited, unplanned};
 pub use windows::{Observer, Watch};
@@ -37,7 +41,9 @@ use crate::sides::Sides;
 
 use hashed::Hashed;
 use ledger::Ledger;
+use method::Method;
 use ordered::Ordered;
+use pushed::Pushed;
 use windows::{Halt, Windows};
 
 /// Audits one table as planned and sends what it finds to `sink`.
@@ -60,29 +66,35 @@ pub fn audit_table(
     let started = Instant::now();
     let bytes_before = sessions.as_ref().map(|session| session.bytes_read());
     let mut ledger = Ledger::new(&plan.pairing, sink);
-    let mut domain = plan.domain;
-    let mut end = audit_domain(domain, plan, sessions, watch, &mut ledger);
-    if let Err(Halt::Unordered) = end {
-        ledger.restart()?;
-        domain = Domain::KeyHash;
-        end = audit_domain(domain, plan, sessions, watch, &mut ledger);
+    let (mut method, mut end) = match method::settle(plan, sessions, watch) {
+        Ok(method) => {
+            let end = audit_by(&method, plan, sessions, watch, &mut ledger);
+            (method, end)
+        }
+        Err(halt) => (Method::stream(plan.domain, ""), Err(halt)),
+    };
+    while let Some(next) = method.instead(plan, &end) {
+        method = next;
+        end = audit_by(&method, plan, sessions, watch, &mut ledger);
     }
     let bytes_read = sessions.as_ref().zip(bytes_before).map(|(session, before)| session.bytes_read() - before);
-    summary::close(plan, domain, end, ledger, watch, bytes_read, started)
+    summary::close(plan, &method, end, ledger, watch, bytes_read, started)
 }
 
 /// Takes a table through its stages, window by window, until its domain is covered.
-fn audit_domain(
-    domain: Domain,
+fn audit_by(
+    method: &Method,
     plan: &Plan,
     sessions: &Sides<Box<dyn Session>>,
     watch: &Watch<'_>,
     ledger: &mut Ledger<'_>,
 ) -> Result<(), Halt> {
+    ledger.restart(method.domain).map_err(Halt::Report)?;
     watch.observer.stage("fingerprint");
-    let mut windows: Box<dyn Windows + '_> = match domain {
-        Domain::KeyOrder => Box::new(Ordered::new(plan, sessions, watch)?),
-        Domain::KeyHash => Box::new(Hashed::new(plan, sessions, watch)),
+    let mut windows: Box<dyn Windows + '_> = match (&method.grid, method.domain) {
+        (Some(grid), _) => Box::new(Pushed::new(plan, sessions, watch, method.ways, grid)),
+        (None, Domain::KeyOrder) => Box::new(Ordered::new(plan, sessions, watch)?),
+        (None, Domain::KeyHash) => Box::new(Hashed::new(plan, sessions, watch)),
     };
     while let Some(evidence) = windows.fingerprint()? {
         let suspects = narrow::narrow(&evidence);

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::engines::{Scan, ScanColumn, Session};
+use super::method::MethodChoice;
+use crate::engines::{Pushes, Scan, ScanColumn, Session};
 use crate::error::Result;
 use crate::model::comparison::Pairing;
 use crate::model::digest::Digester;
 use crate::model::range::{Cells, Domain};
-use crate::model::schema::Table;
+use crate::model::schema::{Table, Type};
 use crate::sides::{Side, Sides};
 
 /// Memory for rows that are held while they are compared, in bytes, if the user does not say otherwise.
@@ -21,7 +22,7 @@ const ROW_BYTES_GUESS: u64 = 64;
 /// Rows assumed where nothing is known about a side.
 const ROWS_GUESS: u64 = 1 << 20;
 
-/// What bounds the memory of an audit.
+/// What bounds the memory of an audit, and how it goes about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of rows held on both sides together while they wait to be compared; what does not fit is spilled.
@@ -31,6 +32,8 @@ pub struct Limits {
     pub temp_dir: Option<PathBuf>,
     /// Rows that a range of the key-hash domain is meant to hold.
     pub rows_per_cell: u64,
+    /// How rows are had.
+    pub method: MethodChoice,
     /// If set, this domain is used whatever the data looks like (for tests; key order still gives way to key hash
     /// when the rows turn out not to be ordered).
     pub domain: Option<Domain>,
@@ -38,7 +41,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { window_bytes: MEMORY_BYTES_DEFAULT, temp_dir: None, rows_per_cell: ROWS_PER_CELL, domain: None }
+        Limits {
+            window_bytes: MEMORY_BYTES_DEFAULT,
+            temp_dir: None,
+            rows_per_cell: ROWS_PER_CELL,
+            method: MethodChoice::default(),
+            domain: None,
+        }
     }
 }
 
@@ -56,6 +65,18 @@ pub struct Plan {
     pub limits: Limits,
     /// Hashes the rows of this run.
     pub digester: Digester,
+    /// What servers hash rows with.
+    pub salt: u64,
+    /// How each side can add up fingerprints by itself.
+    pub pushes: Sides<Pushes>,
+    /// About how many rows and bytes each side has.
+    pub rows: Sides<u64>,
+    /// See there.
+    pub bytes: Sides<u64>,
+    /// Whether both sides declare that the key is unique.
+    pub unique_key: bool,
+    /// Whether it is, and is one column of whole numbers that fit 64 bits.
+    pub whole_key: bool,
 }
 
 /// Plans the audit of a table.
@@ -80,7 +101,31 @@ pub fn plan(
     };
     let rows = tables.as_ref().map(|table| table.rows.or(table.bytes.map(|bytes| bytes / ROW_BYTES_GUESS)).unwrap_or(ROWS_GUESS));
     let cells = Cells::for_rows(rows.source.max(rows.target), limits.rows_per_cell);
-    Ok(Plan { pairing, scans, domain, cells, limits, digester })
+    let bytes = tables.as_ref().map(|table| table.bytes.unwrap_or(0));
+    let unique_key = !pairing.no_key && Side::BOTH.into_iter().all(|side| declares_key(&pairing, side, tables.get(side)));
+    let whole_key = unique_key && pairing.key_columns == 1 && Side::BOTH.into_iter().all(|side| fits_position(&pairing, side));
+    let pushes = match limits.method.asks_servers(bytes) {
+        true => {
+            scans.as_ref().zip(sessions.as_ref()).try_map(|side, (scan, session)| session.pushes(scan).map_err(|e| e.on(side)))?
+        }
+        false => Sides::default(),
+    };
+    let salt = digester.salt();
+    Ok(Plan { pairing, scans, domain, cells, limits, digester, salt, pushes, rows, bytes, unique_key, whole_key })
+}
+
+/// Whether a side declares the key to be unique, and never NULL.
+fn declares_key(pairing: &Pairing, side: Side, table: &Table) -> bool {
+    let key = || pairing.key().iter().map(|column| &column.columns.get(side).name);
+    table.keys.iter().any(|declared| declared.len() == key().count() && key().all(|name| declared.contains(name)))
+}
+
+/// Whether the first column is one of whole numbers that are positions.
+fn fits_position(pairing: &Pairing, side: Side) -> bool {
+    match pairing.columns[0].columns.get(side).ty {
+        Type::Integer { bits, signed } => signed || bits < 64,
+        _ => false,
+    }
 }
 
 fn both_seem_ordered(scans: &Sides<Scan>, sessions: &Sides<Box<dyn Session>>, held_bytes: u64) -> Result<bool> {
@@ -101,6 +146,7 @@ fn scan(pairing: &Pairing, side: Side, table: &Table, tells_absent: bool) -> Sca
         columns: columns.collect(),
         key_columns: pairing.key_columns,
         cells: None,
+        any_order: false,
         condition: pairing.conditions.get(side).clone(),
     }
 }

@@ -3,19 +3,19 @@
 use std::time::Instant;
 
 use super::ledger::{Counts, Ledger};
+use super::method::{self, Method, grid, pushable};
 use super::plan::Plan;
 use super::windows::{Halt, Watch};
+use crate::engines::Session;
 use crate::error::{Error, Result};
 use crate::model::comparison::{Comparison, Pairing};
 use crate::model::outline::Outline;
+use crate::model::portable;
 use crate::model::range::{Domain, Evidence, RangeOutcome, RangeRecord};
 use crate::model::row::BLOCK_ROWS_MAX;
 use crate::model::schema::Table;
 use crate::model::verdict::*;
 use crate::sides::{Side, Sides};
-
-/// How a side's rows are had: read and hashed here.
-const STREAM: &str = "stream";
 
 /// Enters what was left undone, asserts that the books balance, and gives the verdict.
 ///
@@ -24,7 +24,7 @@ const STREAM: &str = "stream";
 /// If the report cannot be written.
 pub fn close(
     plan: &Plan,
-    domain: Domain,
+    method: &Method,
     end: Result<(), Halt>,
     mut ledger: Ledger<'_>,
     watch: &Watch<'_>,
@@ -35,9 +35,9 @@ pub fn close(
     match end {
         Ok(()) => {}
         Err(Halt::Report(error)) => return Err(error.incomplete()),
-        Err(Halt::Failed(error)) => errors.push(with_advice(&error)),
+        Err(Halt::Failed(error) | Halt::Unhashed(error)) => errors.push(with_advice(&error)),
         Err(Halt::Interrupted) => errors.push("interrupted before everything was compared".to_string()),
-        Err(Halt::Unordered) => errors.push("found no order of the rows to read them by".to_string()),
+        Err(Halt::Unordered | Halt::Widespread) => errors.push("found no way to read the rows".to_string()),
     }
     if let Some(range) = ledger.counts.coverage.rest() {
         ledger.range(&RangeRecord { range, evidence: Evidence::default(), outcome: RangeOutcome::Failed })?;
@@ -55,8 +55,9 @@ pub fn close(
         (true, 0) => Verdict::TiedOut,
         (true, _) => Verdict::Drift,
     };
-    let rows_read = watch.rows_read();
-    let scans = Sides { source: (rows_read.source, counts.rows.source), target: (rows_read.target, counts.rows.target) };
+    let (rows_read, rows_hashed) = (watch.rows_read(), watch.rows_hashed());
+    let had = rows_read.zip(rows_hashed).zip(Sides { source: counts.rows.source, target: counts.rows.target });
+    let scans = had.map(|((read, hashed), rows)| if rows == 0 { 0.0 } else { (read + hashed) as f64 / rows as f64 });
     let summary = TableSummary {
         source: pairing.tables.source.clone(),
         target: pairing.tables.target.clone(),
@@ -72,8 +73,9 @@ pub fn close(
             compared: counts.coverage.compared,
             failed: counts.coverage.failed,
         },
-        method: method(domain),
-        scans: scans.map(|(read, rows)| if rows == 0 { 0.0 } else { read as f64 / rows as f64 }).into(),
+        method: method_summary(method),
+        scans: scans.into(),
+        rows_streamed: rows_read.into(),
         bytes_read: bytes_read.into(),
         seconds: started.elapsed().as_secs_f64(),
         report: String::new(),
@@ -104,6 +106,7 @@ pub fn unplanned(tables: Sides<String>, engines: Sides<String>, error: &Error) -
         not_compared: Vec::new(),
         complete: false,
         method: no_method(),
+        push: SideFigures::default(),
         ranges: String::new(),
         memory_bytes: 0,
         notes: vec![with_advice(error)],
@@ -132,6 +135,7 @@ fn unread(tables: Sides<String>, verdict: Verdict) -> TableSummary {
         ranges: RangeCounts::default(),
         method: no_method(),
         scans: SideFigures::default(),
+        rows_streamed: SideFigures::default(),
         bytes_read: SideFigures::default(),
         seconds: 0.0,
         report: String::new(),
@@ -140,29 +144,37 @@ fn unread(tables: Sides<String>, verdict: Verdict) -> TableSummary {
     }
 }
 
-fn no_method() -> Method {
-    Method { domain: String::new(), source: String::new(), target: String::new() }
+fn no_method() -> MethodSummary {
+    MethodSummary::default()
 }
 
 /// What the audit of a planned table would do.
-pub fn outline(plan: &Plan, engines: Sides<String>, tables: &Sides<Table>) -> Outline {
+pub fn outline(plan: &Plan, sessions: &Sides<Box<dyn Session>>, tables: &Sides<Table>) -> Outline {
     let pairing = &plan.pairing;
+    let (method, error) = match method::outlook(plan, sessions) {
+        Ok(method) => (method_summary(&method), None),
+        Err(error) => (no_method(), Some(with_advice(&error))),
+    };
+    let pushable = pushable(&plan.pushes).ok();
+    let grid = pushable.and_then(|pushable| grid(plan, sessions, pushable).ok());
+    let push = plan.scans.as_ref().zip(sessions.as_ref()).map(|(scan, session)| session.push_statement(scan, grid.as_ref()?));
     let ranges = match plan.domain {
         Domain::KeyOrder => format!("of up to {BLOCK_ROWS_MAX} rows in the order of the key, both sides read once"),
         Domain::KeyHash => format!("{} of the hash of the key; rows of ranges that differ are read again", plan.cells.count()),
     };
     Outline {
         tables: pairing.tables.clone().into(),
-        engines: engines.into(),
+        engines: sessions.as_ref().map(|session| session.engine()).into(),
         rows: tables.as_ref().map(|table| table.rows).into(),
         key: key_names(pairing),
         columns: pairing.columns.iter().map(|comparison| column(comparison, 0)).collect(),
         not_compared: not_compared(pairing),
         complete: pairing.is_complete(),
-        method: method(plan.domain),
+        method,
+        push: push.into(),
         ranges,
         memory_bytes: plan.limits.window_bytes,
-        notes: pairing.notes.clone(),
+        notes: pairing.notes.iter().cloned().chain(error).collect(),
     }
 }
 
@@ -170,8 +182,10 @@ fn key_names(pairing: &Pairing) -> Vec<String> {
     if pairing.no_key { Vec::new() } else { pairing.key().iter().map(|key| key.columns.source.name.clone()).collect() }
 }
 
-fn method(domain: Domain) -> Method {
-    Method { domain: domain.name().to_string(), source: STREAM.to_string(), target: STREAM.to_string() }
+fn method_summary(method: &Method) -> MethodSummary {
+    let Sides { source, target } = method.ways.map(|way| way.name().to_string());
+    let digest = method.grid.as_ref().map(|_| portable::NAME.to_string());
+    MethodSummary { domain: method.domain.name().to_string(), source, target, digest, why: method.why.clone() }
 }
 
 fn with_advice(error: &Error) -> String {
@@ -222,7 +236,7 @@ fn notes(pairing: &Pairing, counts: &Counts) -> Vec<String> {
         }
     }
     if counts.repetitions_unknown && !pairing.no_key {
-        notes.push("whether keys repeat alike on both sides is not known: there are too many to remember".to_string());
+        notes.push("whether keys repeat alike on both sides is not known: they were not all remembered".to_string());
     }
     notes
 }

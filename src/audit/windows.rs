@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use super::ledger::Ledger;
 use crate::engines::{Part, Rows};
 use crate::error::{Error, Result};
+use crate::model::grid::{CellSums, Grid};
 use crate::model::range::Evidence;
 use crate::model::row::RowBlock;
 use crate::sides::{Side, Sides};
@@ -35,8 +36,22 @@ pub enum Halt {
     Interrupted,
     /// The rows do not lie in the order of their keys: the table has to be read by key hash.
     Unordered,
+    /// A server cannot hash its rows: they have to be streamed.
+    Unhashed(Error),
+    /// So many ranges differ that the rows of all of them are better streamed.
+    Widespread,
     /// The report could not be written: there is no point in going on.
     Report(Error),
+}
+
+impl Halt {
+    /// What a server could not read it could not hash; to read it may be possible all the same.
+    pub fn unhashed(self) -> Halt {
+        match self {
+            Halt::Failed(error) => Halt::Unhashed(error),
+            halt => halt,
+        }
+    }
 }
 
 /// Is told how reading goes on.
@@ -54,17 +69,23 @@ pub struct Watch<'a> {
     /// Is told how reading goes on.
     pub observer: &'a dyn Observer,
     rows_read: Sides<AtomicU64>,
+    rows_hashed: Sides<AtomicU64>,
 }
 
 impl<'a> Watch<'a> {
     /// A watch that ends the line once `interrupted` is set.
     pub fn new(interrupted: &'a AtomicBool, observer: &'a dyn Observer) -> Self {
-        Watch { interrupted, observer, rows_read: Sides::default() }
+        Watch { interrupted, observer, rows_read: Sides::default(), rows_hashed: Sides::default() }
     }
 
     /// Rows read in full on each side so far, those read twice counted twice.
     pub fn rows_read(&self) -> Sides<u64> {
         self.rows_read.as_ref().map(|rows| rows.load(Relaxed))
+    }
+
+    /// Rows that servers hashed by themselves so far.
+    pub fn rows_hashed(&self) -> Sides<u64> {
+        self.rows_hashed.as_ref().map(|rows| rows.load(Relaxed))
     }
 
     /// Ends the line if the user wants to stop.
@@ -108,6 +129,29 @@ impl<'a> Watch<'a> {
         let read =
             part.and_then(|part| part.read_deferred(&mut |rows| self.took(rows.len(), rows.bytes_len(), &mut halt, || take(rows))));
         self.close(side, halt, read)
+    }
+
+    /// Lets the server add up the fingerprints of a part.
+    ///
+    /// # Errors
+    ///
+    /// [`Halt::Failed`] if it cannot; [`Halt::Interrupted`].
+    pub fn fingerprint(&self, side: Side, part: Result<Box<dyn Part + '_>>, grid: &Grid) -> Result<CellSums, Halt> {
+        self.check()?;
+        let sums = part.and_then(|part| part.fingerprint(grid)).map_err(|error| Halt::Failed(error.on(side)))?;
+        let rows = sums.values().map(|print| print.rows).sum();
+        self.observer.read(rows, 0);
+        self.rows_hashed.get(side).fetch_add(rows, Relaxed);
+        Ok(sums)
+    }
+
+    /// [`Watch::check`] for whoever reads without the line: an error where the user wants to stop.
+    ///
+    /// # Errors
+    ///
+    /// If the user wants to stop.
+    pub fn check_reading(&self) -> Result<()> {
+        self.check().map_err(|_| Error::new("reading was stopped"))
     }
 
     fn took(&self, rows: usize, bytes: usize, halt: &mut Option<Halt>, take: impl FnOnce() -> Result<(), Halt>) -> Result<()> {

@@ -115,6 +115,9 @@ pub struct AuditArgs {
     /// How text files are read.
     #[command(flatten)]
     pub files: FileArgs,
+    /// Whether rows are streamed and hashed here, or servers hash their own, so that little comes over the line
+    #[arg(long, value_enum, default_value_t = MethodArg::Auto)]
+    pub method: MethodArg,
     /// Threads that read and compare, and connections to each server [default: one for each core, with a server twice as many]
     #[arg(long, short, value_name = "N", value_parser = parse_jobs)]
     pub jobs: Option<usize>,
@@ -202,6 +205,17 @@ pub struct ShowArgs {
     /// Differences to pass over first
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub offset: usize,
+}
+
+/// How rows are had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MethodArg {
+    /// Stream them, unless a pilot finds that the line is slow and servers are faster
+    Auto,
+    /// Stream them
+    Stream,
+    /// Let servers hash them, and stream those of ranges that differ
+    Push,
 }
 
 /// How a result is printed.

@@ -12,11 +12,11 @@ use glob::Pattern;
 pub use conceal::conceal;
 pub use location::Location;
 
-use crate::audit::{Choices, KeyChoice, Limits, Selection};
+use crate::audit::{Choices, KeyChoice, Limits, MethodChoice, Selection};
 use crate::engines::OpenOptions;
 use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
-use cli::{AuditArgs, DiffArgs, Format};
+use cli::{AuditArgs, DiffArgs, Format, MethodArg};
 
 /// What is audited, and how.
 #[derive(Debug)]
@@ -99,9 +99,17 @@ pub fn audit_options(args: AuditArgs) -> Result<AuditOptions> {
         open,
         selection,
         choices: Choices { key, columns: names(args.columns, "--columns")?, ignore: names(args.ignore, "--ignore")?, conditions },
-        limits: Limits { window_bytes: args.memory, temp_dir: args.temp_dir, ..Limits::default() },
+        limits: Limits { window_bytes: args.memory, temp_dir: args.temp_dir, method: method(args.method), ..Limits::default() },
         jobs,
     })
+}
+
+fn method(arg: MethodArg) -> MethodChoice {
+    match arg {
+        MethodArg::Auto => MethodChoice::Auto,
+        MethodArg::Stream => MethodChoice::Stream,
+        MethodArg::Push => MethodChoice::Push,
+    }
 }
 
 /// One thread for each core; with a server twice as many, for they wait for it, and at least four.

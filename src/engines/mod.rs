@@ -19,9 +19,9 @@ use std::time::Duration;
 
 pub use deferred::{Deferred, Native};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::model::grid::{CellSums, Grid, Selection};
 use crate::model::kind::Kind;
-use crate::model::range::CellSet;
 use crate::model::row::RowBlock;
 use crate::model::schema::{Table, TableName};
 
@@ -81,8 +81,38 @@ pub trait Session: Send + Sync {
     /// If the table cannot be read.
     fn seems_ordered(&self, scan: &Scan, held_bytes: u64) -> Result<bool>;
 
+    /// How the engine can add up the fingerprints of a scan's rows where they are, without sending them.
+    ///
+    /// # Errors
+    ///
+    /// If a server does not answer.
+    fn pushes(&self, _scan: &Scan) -> Result<Pushes> {
+        Ok(Pushes::default())
+    }
+
+    /// The statement that adds up fingerprints of a scan, all of its rows together, for people to read.
+    fn push_statement(&self, _scan: &Scan, _grid: &Grid) -> Option<String> {
+        None
+    }
+
     /// Bytes read so far, by all scans.
     fn bytes_read(&self) -> u64;
+}
+
+/// How an engine can add up fingerprints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pushes {
+    /// Whether it can, by [portable text](crate::model::portable); if not, why.
+    pub able: Result<(), String>,
+    /// The least and the greatest key, where the key is one column of whole numbers that fit 64 bits, and there is a row.
+    pub extent: Option<(i64, i64)>,
+}
+
+impl Default for Pushes {
+    /// Not at all: the rows are at hand, and no server has them.
+    fn default() -> Self {
+        Pushes { able: Err("the rows are read here, no server has them".to_string()), extent: None }
+    }
 }
 
 /// What an engine can do. Stages ask for these, never which engine it is.
@@ -123,6 +153,15 @@ pub trait Part: Send {
     ///
     /// If the part cannot be read to its end: the rows handed on so far must not be taken for all of them.
     fn read(self: Box<Self>, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64>;
+
+    /// Lets the server add up the fingerprints of the rows, cell by cell.
+    ///
+    /// # Errors
+    ///
+    /// If the engine does not [push](Session::pushes), and those of the server.
+    fn fingerprint(self: Box<Self>, _grid: &Grid) -> Result<CellSums> {
+        Err(Error::new("found rows that no server hashes"))
+    }
 
     /// Reads like [`Part::read`], but hands on rows in the engine's [`Native`] form where it can.
     ///
@@ -170,8 +209,10 @@ pub struct Scan {
     pub columns: Vec<ScanColumn>,
     /// How many of them are the key.
     pub key_columns: usize,
-    /// If set, only rows whose key hash lies in these cells are handed on.
-    pub cells: Option<Arc<CellSet>>,
+    /// If set, only these rows are handed on.
+    pub cells: Option<Arc<Selection>>,
+    /// Whether the parts may come in any order: then they are cut as is cheapest.
+    pub any_order: bool,
     /// If set, only rows that meet this condition, in the engine's own language, are read at all.
     pub condition: Option<String>,
 }

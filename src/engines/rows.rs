@@ -2,7 +2,6 @@
 
 use super::Scan;
 use crate::error::Result;
-use crate::model::digest::key_hash;
 use crate::model::row::RowBlock;
 
 /// In which form a value is asked for.
@@ -68,7 +67,7 @@ pub fn write_row(scan: &Scan, block: &mut RowBlock, mut push: impl FnMut(usize, 
         push(place, Form::Canonical, block.buffer())?;
     }
     let key = block.end_key();
-    if scan.cells.as_ref().is_some_and(|cells| !cells.contains(key_hash(key))) {
+    if scan.cells.as_ref().is_some_and(|cells| !cells.contains(key)) {
         block.abandon_row();
         return Ok(());
     }

@@ -22,6 +22,11 @@ impl Digester {
         Digester { secret: const_custom_default_secret(seed) }
     }
 
+    /// A number that is as unknown before the run as the seed, for hashes that others compute.
+    pub fn salt(&self) -> u64 {
+        xxh3_64_with_secret(b"salt", &self.secret)
+    }
+
     /// The digest of a row in canonical bytes.
     #[inline]
     pub fn digest(&self, row: &[u8]) -> u128 {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::verdict::{ColumnSummary, Method, NotComparedSummary, SideFigures};
+use super::verdict::{ColumnSummary, MethodSummary, NotComparedSummary, SideFigures};
 
 /// How a table would be compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,7 +22,9 @@ pub struct Outline {
     /// Whether the verdict can be anything but `incomplete`.
     pub complete: bool,
     /// How the table would be read.
-    pub method: Method,
+    pub method: MethodSummary,
+    /// The statements with which servers would hash their rows, where they can.
+    pub push: SideFigures<Option<String>>,
     /// What the ranges would be.
     pub ranges: String,
     /// Bytes of rows that would be held while they wait to be compared.

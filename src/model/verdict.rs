@@ -95,9 +95,12 @@ pub struct TableSummary {
     /// Counts of ranges by outcome.
     pub ranges: RangeCounts,
     /// How the table was read.
-    pub method: Method,
+    pub method: MethodSummary,
     /// How often each side was read: rows read over rows in the table.
     pub scans: SideFigures<f64>,
+    /// Rows that came over to be hashed or compared here, those read twice counted twice.
+    #[serde(default)]
+    pub rows_streamed: SideFigures<u64>,
     /// Bytes read from files or servers.
     pub bytes_read: SideFigures<u64>,
     /// Wall time in seconds.
@@ -209,14 +212,20 @@ pub struct RangeCounts {
 }
 
 /// How a table was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Method {
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MethodSummary {
     /// `key_order` or `key_hash`.
     pub domain: String,
-    /// How the source was read: `stream`.
+    /// How the source's rows were had: `stream`, or `push` where the server hashed them.
     pub source: String,
-    /// How the target was read.
+    /// How the target's rows were had.
     pub target: String,
+    /// What servers hashed rows with, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Why it was read so.
+    #[serde(default)]
+    pub why: String,
 }
 
 impl TableSummary {

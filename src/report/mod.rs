@@ -36,7 +36,7 @@ pub use table::{TableFiles, TableOptions, TableReport};
 
 use crate::error::Result;
 use crate::model::finding::Findings;
-use crate::model::range::RangeRecord;
+use crate::model::range::{Domain, RangeRecord};
 
 /// Where the audit of one table sends what it finds.
 ///
@@ -58,10 +58,10 @@ pub trait Sink {
     /// If they cannot be written.
     fn findings(&mut self, findings: Findings) -> Result<()>;
 
-    /// Forgets everything about the table: the audit begins anew in the other domain.
+    /// Forgets everything about the table: the audit begins anew, with ranges of `domain`.
     ///
     /// # Errors
     ///
     /// If what was written cannot be replaced.
-    fn restart(&mut self) -> Result<()>;
+    fn restart(&mut self, domain: Domain) -> Result<()>;
 }

@@ -39,7 +39,11 @@ fn table(out: &mut impl Write, outline: &Outline, options: TerminalOptions) -> i
     let key = if outline.key.is_empty() { "no key: whole rows as multisets".to_string() } else { escape(&outline.key.join(", ")) };
     writeln!(out, "key     {key}")?;
     writeln!(out, "ranges  {}", outline.ranges)?;
-    writeln!(out, "method  {}: source {}, target {}", outline.method.domain, outline.method.source, outline.method.target)?;
+    let method = &outline.method;
+    writeln!(out, "method  {}: source {}, target {} ({})", method.domain, method.source, method.target, escape(&method.why))?;
+    for (side, statement) in [("source", &outline.push.source), ("target", &outline.push.target)] {
+        statement.iter().try_for_each(|sql| writeln!(out, "push    {side}: {}", escape(sql)))?;
+    }
     writeln!(out, "memory  {} bytes of rows held at most, the rest is spilled", count(outline.memory_bytes))?;
     let mut table = new_table(options, &["source", "type", "target", "type", "compared as", "declared"]);
     for column in &outline.columns {

@@ -140,8 +140,14 @@ pub fn summary() -> Summary {
                 reason: "geometry has no canonical form".to_string(),
             }],
             ranges: RangeCounts { total: 20_000, equal: 19_909, compared: 90, failed: 1 },
-            method: Method { domain: "key_order".into(), source: "stream".into(), target: "stream".into() },
+            method: MethodSummary {
+                domain: "key_order".into(),
+                source: "stream".into(),
+                target: "stream".into(),
+                ..Default::default()
+            },
             scans: SideFigures { source: 1.0, target: 1.0 },
+            rows_streamed: SideFigures { source: 1000, target: 1000 },
             bytes_read: SideFigures { source: 1, target: 2 },
             seconds: 6.12,
             report: "public.orders.diff.parquet".to_string(),

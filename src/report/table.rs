@@ -35,7 +35,7 @@ pub const SAMPLE_DEFAULT: usize = 10;
 /// How a table is reported.
 #[derive(Debug, Clone, Copy)]
 pub struct TableOptions {
-    /// What the ranges are ranges of at first; [`Sink::restart`] changes to the other domain.
+    /// What the ranges are ranges of at first; [`Sink::restart`] may change it.
     pub domain: Domain,
     /// How many of the first findings are kept for the terminal; [`SAMPLE_DEFAULT`] by default.
     pub sample: usize,
@@ -161,12 +161,8 @@ impl Sink for TableReport {
         Ok(())
     }
 
-    fn restart(&mut self) -> Result<()> {
-        let other = match self.options.domain {
-            Domain::KeyOrder => Domain::KeyHash,
-            Domain::KeyHash => Domain::KeyOrder,
-        };
-        let options = TableOptions { domain: other, ..self.options };
+    fn restart(&mut self, domain: Domain) -> Result<()> {
+        let options = TableOptions { domain, ..self.options };
         *self = TableReport::create(&self.pairing, options, self.diff_path.clone(), self.ranges_path.clone())?;
         Ok(())
     }
@@ -473,7 +469,7 @@ mod tests {
         };
         report.range(&record(None)).unwrap();
         report.findings(random_findings(0..20_000, 1)).unwrap();
-        report.restart().unwrap();
+        report.restart(Domain::KeyHash).unwrap();
         report.range(&record(Some(vec![255; 8]))).unwrap();
         let files = report.finish().unwrap();
         assert!(files.sample.is_empty());

@@ -7,6 +7,7 @@ use tieout::engines::{self, Part, Scan};
 use tieout::error::{Error, Result};
 use tieout::model::canonical::{Tag, Values};
 use tieout::model::digest::{Digester, Fingerprint, key_hash};
+use tieout::model::grid::Selection;
 use tieout::model::range::{CellSet, Cells};
 use tieout::model::row::{RowBlock, compare_keys};
 
@@ -178,7 +179,7 @@ pub fn selects_cells(case: &Case<'_>) {
         let set = CellSet::new(cells, holds);
         let within = |(key, _): &&(Vec<u8>, Vec<u8>)| set.contains(key_hash(key));
         let expected: Rows = case.expected.iter().filter(within).cloned().collect();
-        let scan = Scan { cells: Some(Arc::new(set.clone())), ..case.scan.clone() };
+        let scan = Scan { cells: Some(Arc::new(Selection::Hashes(set.clone()))), ..case.scan.clone() };
         let parts = parts(case, &scan);
         same(case, "some cells", parts.iter().flat_map(|part| &part.rows), &expected);
     }

@@ -84,7 +84,7 @@ fn an_interrupt_within_a_large_partition_ends_as_incomplete() {
             self.interrupted.store(true, Ordering::Relaxed);
             Ok(())
         }
-        fn restart(&mut self) -> Result<()> {
+        fn restart(&mut self, _domain: Domain) -> Result<()> {
             Ok(())
         }
     }
@@ -101,7 +101,8 @@ fn an_interrupt_within_a_large_partition_ends_as_incomplete() {
     let sessions = Sides { source: side("a"), target: side("b") };
     let tables = sessions.as_ref().map(|session| session.tables().unwrap().remove(0));
     // Two cells, each far larger than what may be held.
-    let limits = Limits { window_bytes: 4096, temp_dir: None, rows_per_cell: 1 << 40, domain: Some(Domain::KeyHash) };
+    let limits =
+        Limits { window_bytes: 4096, temp_dir: None, rows_per_cell: 1 << 40, domain: Some(Domain::KeyHash), ..Limits::default() };
     let pairing = audit::pair(&tables, &keyed("id")).unwrap();
     let plan = audit::plan(pairing, &tables, &sessions, &limits, Digester::with_seed(1)).unwrap();
     let interrupted = AtomicBool::new(false);

@@ -32,7 +32,7 @@ pub struct Way {
 pub fn way(random: &mut fastrand::Rng) -> Way {
     let domain = [None, Some(Domain::KeyOrder), Some(Domain::KeyHash)][random.usize(0..3)];
     let window_bytes = if random.u8(0..3) == 0 { 96 << 20 } else { 1024 << random.u32(0..10) };
-    let limits = Limits { window_bytes, temp_dir: None, rows_per_cell: 1 << random.u32(0..10), domain };
+    let limits = Limits { window_bytes, temp_dir: None, rows_per_cell: 1 << random.u32(0..10), domain, ..Limits::default() };
     Way { jobs: random.usize(1..=8), limits, seed: random.u64(..) }
 }
 
@@ -75,7 +75,7 @@ impl Sink for Kept {
         Ok(())
     }
 
-    fn restart(&mut self) -> Result<()> {
+    fn restart(&mut self, _domain: Domain) -> Result<()> {
         *self = Kept::default();
         Ok(())
     }

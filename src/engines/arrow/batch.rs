@@ -9,9 +9,8 @@ use super::deferred::{DeferredRows, Extent};
 use super::encode::{Encoder, encoder};
 use crate::engines::{Part, Rows, Scan};
 use crate::error::Result;
-use crate::model::digest::key_hash;
+use crate::model::grid::Selection;
 use crate::model::kind::Kind;
-use crate::model::range::CellSet;
 use crate::model::row::{Row, RowBlock};
 
 /// Rows that are encoded side by side: enough to spread the cost of a call for each column, few enough to stay in
@@ -144,10 +143,10 @@ impl Columns {
     }
 
     /// Appends a row to `block` if its key hash lies in `cells`.
-    fn select(&self, row: usize, cells: &CellSet, block: &mut RowBlock) {
+    fn select(&self, row: usize, cells: &Selection, block: &mut RowBlock) {
         let (key, rest) = self.encoders.split_at(self.key_columns);
         key.iter().for_each(|encoder| encoder.value(row, block.buffer()));
-        if !cells.contains(key_hash(block.end_key())) {
+        if !cells.contains(block.end_key()) {
             return block.abandon_row();
         }
         rest.iter().for_each(|encoder| encoder.value(row, block.buffer()));

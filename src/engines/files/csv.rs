@@ -10,7 +10,6 @@ use super::text::{self, TextTable};
 use crate::engines::{Part, Parts, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::canonical;
-use crate::model::digest::key_hash;
 use crate::model::kind::Kind;
 use crate::model::parse::push_text_as;
 use crate::model::row::{BLOCK_BYTES_MAX, RowBlock};
@@ -134,8 +133,8 @@ impl Part for CsvPart<'_> {
             }
             rows += 1;
             key.iter().for_each(|column| values.push(out.buffer(), column, &column.kind, &fields));
-            let hash = out.end_key();
-            if self.scan.cells.as_ref().is_some_and(|cells| !cells.contains(key_hash(hash))) {
+            let bytes = out.end_key();
+            if self.scan.cells.as_ref().is_some_and(|cells| !cells.contains(bytes)) {
                 out.abandon_row();
                 continue;
             }
@@ -222,6 +221,8 @@ mod tests {
     use super::super::source::format_of;
     use super::*;
     use crate::model::canonical::Values as CanonicalValues;
+    use crate::model::digest::key_hash;
+    use crate::model::grid::Selection;
     use crate::model::range::{CellSet, Cells};
     use crate::model::value::render;
 
@@ -331,12 +332,12 @@ mod tests {
         let columns = vec![column(2, Kind::Number, false), column(1, Kind::Number, true), column(0, Kind::Uuid, true)];
         let mut scan = Scan { columns, key_columns: 1, ..Scan::default() };
         assert_eq!(rows(&table, &scan).unwrap(), ["7, 1.50,x| 1.50,x", "8,\",~|\",~"]);
-        scan.cells = Some(Arc::new(CellSet::new(Cells::of_bits(4), |_| false)));
+        scan.cells = Some(Arc::new(Selection::Hashes(CellSet::new(Cells::of_bits(4), |_| false))));
         assert_eq!(rows(&table, &scan).unwrap(), [""; 0]);
         let mut key = Vec::new();
         push_text_as(&mut key, &Kind::Number, "8");
         let cells = Cells::of_bits(10);
-        scan.cells = Some(Arc::new(CellSet::new(cells, |cell| cell == cells.of(key_hash(&key)))));
+        scan.cells = Some(Arc::new(Selection::Hashes(CellSet::new(cells, |cell| cell == cells.of(key_hash(&key))))));
         assert_eq!(rows(&table, &scan).unwrap(), ["8,\",~|\",~"]);
         assert_eq!(table.parts(&scan).unwrap().map(|part| part.unwrap().read(&mut |_| Ok(())).unwrap()).sum::<u64>(), 2);
     }

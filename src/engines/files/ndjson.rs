@@ -10,7 +10,6 @@ use super::text::{self, TextTable};
 use crate::engines::{Part, Parts, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::canonical::{self, Tag};
-use crate::model::digest::key_hash;
 use crate::model::json::{Json, Members};
 use crate::model::kind::Kind;
 use crate::model::parse::push_json_as;
@@ -108,8 +107,8 @@ impl Part for NdjsonPart<'_> {
             self.arrange(members, start, &mut values)?;
             rows += 1;
             key.iter().for_each(|column| push(out.buffer(), column, values[column.index]));
-            let hash = out.end_key();
-            if self.scan.cells.as_ref().is_some_and(|cells| !cells.contains(key_hash(hash))) {
+            let bytes = out.end_key();
+            if self.scan.cells.as_ref().is_some_and(|cells| !cells.contains(bytes)) {
                 out.abandon_row();
                 continue;
             }

@@ -338,8 +338,7 @@ impl ParquetPart<'_> {
         let key = Scan { columns: self.scan.columns[..self.scan.key_columns].to_vec(), cells: None, ..self.scan.clone() };
         let mut selected = Vec::with_capacity(rows);
         let mut select = |block: &mut RowBlock| {
-            let wanted =
-                |key: &[u8]| self.scan.cells.as_ref().is_none_or(|cells| cells.contains(crate::model::digest::key_hash(key)));
+            let wanted = |key: &[u8]| self.scan.cells.as_ref().is_none_or(|cells| cells.contains(key));
             selected.extend(block.iter().map(|row| wanted(row.key())));
             Ok(())
         };

@@ -11,6 +11,7 @@ mod keys;
 mod names;
 mod options;
 mod pool;
+mod push;
 mod ranges;
 mod scan;
 mod settings;
@@ -28,8 +29,9 @@ use self::keys::KeyForm;
 use self::pool::Pool;
 use self::ranges::Range;
 use self::scan::{Projection, RangePart};
-use super::{Capabilities, OpenOptions, Part, Parts, Scan, Session};
+use super::{Capabilities, OpenOptions, Part, Parts, Pushes, Scan, Session};
 use crate::error::{Error, Result};
+use crate::model::grid::{Grid, Position};
 use crate::model::schema::{Table, TableName};
 
 /// The schemes of this engine's locations.
@@ -136,19 +138,24 @@ impl Session for MysqlSession {
         let described = self.shared.described(&scan.table)?;
         let projection = Arc::new(Projection::of(described, scan).map_err(|error| error.at(self.shared.pool.place()))?);
         let ranges = self.shared.ranges(described)?;
-        Ok(Box::new((0..ranges.len()).map(move |place| {
-            let range = &ranges[place];
-            let least_key = least_key(described, scan, &projection, range)?;
-            Ok(Box::new(RangePart {
-                pool: &self.shared.pool,
-                scan,
-                statement: scan::statement(described, scan, &projection, range),
-                projection: Arc::clone(&projection),
-                weight_bytes: range.rows * described.row_bytes(),
-                least_key,
-                bytes_read: &self.bytes_read,
-            }) as Box<dyn Part + 'a>)
-        })))
+        let cells = scan.cells.as_ref().and_then(|cells| cells.positions());
+        let part = |rows: String, weight_bytes: u64, least_key: Option<Vec<u8>>| {
+            let (pool, projection, bytes_read) = (&self.shared.pool, Arc::clone(&projection), &self.bytes_read);
+            Box::new(RangePart { pool, described, scan, rows, projection, weight_bytes, least_key, bytes_read })
+                as Box<dyn Part + 'a>
+        };
+        if let Some(cells) = cells.filter(|cells| cells.grid.position == Position::Key && push::is_indexed(described, scan)) {
+            let conditions = push::conditions(described, scan, cells).into_iter();
+            let parts = conditions.map(|keys| Ok(part(scan::rows(described, scan, Some(keys), None), 0, None)));
+            return Ok(Box::new(parts.collect::<Vec<_>>().into_iter()));
+        }
+        let within = cells.map(|cells| push::within(described, scan, cells)).transpose()?;
+        let of_range = |range: &Range| {
+            let keys = described.index.as_ref().map(|index| range.condition(described, index)).filter(|keys| !keys.is_empty());
+            let rows = scan::rows(described, scan, keys, within.as_deref());
+            Ok(part(rows, range.rows * described.row_bytes(), least_key(described, scan, &projection, range)?))
+        };
+        Ok(Box::new(ranges.iter().map(of_range).collect::<Vec<_>>().into_iter()))
     }
 
     fn seems_ordered(&self, scan: &Scan, held_bytes: u64) -> Result<bool> {
@@ -167,6 +174,18 @@ impl Session for MysqlSession {
             column.index == place && KeyForm::of(source, native).is_some_and(|form| form.orders_as(source, &column.kind))
         });
         Ok(ordered && scan.key_columns > 0)
+    }
+
+    fn pushes(&self, scan: &Scan) -> Result<Pushes> {
+        let described = self.shared.described(&scan.table)?;
+        let mut lease = self.shared.pool.lend()?;
+        let pushes = push::pushes(lease.conn()?, described, scan);
+        pushes.map_err(|error| error.at(format!("table {}", scan.table)).at(self.shared.pool.place()))
+    }
+
+    fn push_statement(&self, scan: &Scan, grid: &Grid) -> Option<String> {
+        let described = self.shared.described(&scan.table).ok()?;
+        push::statement(described, scan, grid, &scan::rows(described, scan, None, None)).ok()
     }
 
     fn bytes_read(&self) -> u64 {

@@ -9,11 +9,12 @@ use super::catalog::Described;
 use super::decode::Decoder;
 use super::failure::{code, failure};
 use super::pool::Pool;
-use super::ranges::Range;
+use super::push;
 use super::types::{Encoding, Reading};
 use crate::engines::rows::RowWriter;
 use crate::engines::{Part, Scan};
 use crate::error::{Error, Result};
+use crate::model::grid::{CellSums, Grid};
 use crate::model::row::RowBlock;
 
 /// What is asked for of each row, and how the answer is read.
@@ -75,16 +76,15 @@ impl Projection {
     }
 }
 
-/// The statement that reads a range.
-pub(super) fn statement(described: &Described, scan: &Scan, projection: &Projection, range: &Range) -> String {
-    let mut sql = format!("SELECT {} FROM {}", projection.expressions, described.quoted);
-    let keys =
-        described.index.as_ref().map(|index| (index, range.condition(described, index))).filter(|(_, keys)| !keys.is_empty());
+/// Which rows a statement reads, from FROM on: those with these keys, by the index, that also lie within some cells.
+pub(super) fn rows(described: &Described, scan: &Scan, keys: Option<String>, within: Option<&str>) -> String {
+    let mut sql = format!("FROM {}", described.quoted);
     let mut terms = Vec::new();
-    if let Some((index, keys)) = keys {
+    if let (Some(index), Some(keys)) = (&described.index, keys) {
         sql += &format!(" FORCE INDEX ({})", index.quoted);
         terms.push(keys);
     }
+    terms.extend(within.map(str::to_string));
     // On a line of its own, so that a comment at its end does not swallow what follows.
     terms.extend(scan.condition.as_ref().map(|condition| format!("({condition}\n)")));
     if !terms.is_empty() {
@@ -96,9 +96,11 @@ pub(super) fn statement(described: &Described, scan: &Scan, projection: &Project
 /// A range of a table that is read by one thread.
 pub(super) struct RangePart<'a> {
     pub(super) pool: &'a Pool,
+    pub(super) described: &'a Described,
     pub(super) scan: &'a Scan,
     pub(super) projection: std::sync::Arc<Projection>,
-    pub(super) statement: String,
+    /// What stands from FROM on in its statement.
+    pub(super) rows: String,
     pub(super) weight_bytes: u64,
     pub(super) least_key: Option<Vec<u8>>,
     pub(super) bytes_read: &'a AtomicU64,
@@ -123,6 +125,21 @@ impl Part for RangePart<'_> {
         self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
         read
     }
+
+    fn fingerprint(self: Box<Self>, grid: &Grid) -> Result<CellSums> {
+        let located = |error: Error| error.at(format!("table {}", self.scan.table)).at(self.pool.place());
+        let statement = push::statement(self.described, self.scan, grid, &self.rows).map_err(|why| located(Error::new(why)))?;
+        let mut lease = self.pool.lend()?;
+        let sums = push::sums(lease.conn()?, &statement);
+        match &sums {
+            Ok(_) => drop(lease),
+            Err(Stopped::Server(_)) if is_in_snapshot(lease.conn()?) => drop(lease),
+            Err(_) => lease.give_up(),
+        }
+        sums.map_err(|stopped| match stopped {
+            Stopped::Taker { error, .. } | Stopped::Server(error) | Stopped::Line(error) => located(error),
+        })
+    }
 }
 
 impl RangePart<'_> {
@@ -146,7 +163,8 @@ impl RangePart<'_> {
     fn rows(&self, conn: &mut Conn, writer: &mut RowWriter<'_>) -> Result<(), Stopped> {
         let id = conn.connection_id();
         let decoders = &self.projection.decoders;
-        let mut rows = conn.exec_iter(self.statement.as_str(), ()).map_err(Stopped::of)?;
+        let statement = format!("SELECT {} {}", self.projection.expressions, self.rows);
+        let mut rows = conn.exec_iter(statement, ()).map_err(Stopped::of)?;
         while let Some(row) = rows.next() {
             let row = row.map_err(Stopped::of)?;
             if let Err(error) = writer.row(|place, form, out| decoders[place].push(&row, form, out)) {
@@ -171,7 +189,7 @@ const READ_ON_BYTES_MAX: u64 = 16 << 20;
 const READ_ON_ROWS_MAX: usize = 200_000;
 
 /// Why a statement was not read to its end.
-enum Stopped {
+pub(super) enum Stopped {
     /// The rows could not be taken.
     Taker {
         error: Error,
@@ -185,7 +203,7 @@ enum Stopped {
 }
 
 impl Stopped {
-    fn of(error: mysql::Error) -> Self {
+    pub(super) fn of(error: mysql::Error) -> Self {
         match code(&error) {
             Some(_) => Stopped::Server(failure("read", error)),
             None => Stopped::Line(failure("read", error)),

@@ -13,7 +13,7 @@ use futures_util::stream::ReadyChunks;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Config, CopyOutStream, Error, Row};
+use tokio_postgres::{Config, CopyOutStream, Error, Row, SimpleQueryMessage, SimpleQueryRow};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Messages of a COPY that are taken at once: more than fit a buffer of the connection.
@@ -90,6 +90,17 @@ impl Client {
     /// Those of the server, and of the connection.
     pub fn batch_execute(&mut self, sql: &str) -> Result<(), Error> {
         self.link.runtime.block_on(self.client.batch_execute(sql))
+    }
+
+    /// Runs statements in one exchange with the server, and returns the rows of all of them, their values as text.
+    ///
+    /// # Errors
+    ///
+    /// Those of the server, and of the connection.
+    pub fn texts(&mut self, sql: &str) -> Result<Vec<SimpleQueryRow>, Error> {
+        let messages = self.link.runtime.block_on(self.client.simple_query(sql))?;
+        let row = |message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None };
+        Ok(messages.into_iter().filter_map(row).collect())
     }
 
     /// Begins to read what a `COPY ... TO STDOUT` writes.

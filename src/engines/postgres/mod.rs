@@ -13,6 +13,7 @@ mod keys;
 mod numeric;
 mod parameters;
 mod passfile;
+mod push;
 mod ranges;
 mod received;
 mod scan;
@@ -32,11 +33,12 @@ use self::connect::Connector;
 use self::keys::Sample;
 use self::parameters::Parameters;
 use self::ranges::{Cut, Size};
-use self::scan::{PostgresPart, Reading};
+use self::scan::{PostgresPart, Reading, condition};
 use self::snapshot::Snapshot;
 use super::address::Address;
-use super::{Capabilities, Native, OpenOptions, Part, Parts, Scan, ScanColumn, Session};
+use super::{Capabilities, Native, OpenOptions, Part, Parts, Pushes, Scan, ScanColumn, Session};
 use crate::error::{Error, Result};
+use crate::model::grid::Grid;
 use crate::model::schema::{Table, TableName};
 
 /// A database, opened.
@@ -117,11 +119,11 @@ impl PostgresSession {
         Ok(survey)
     }
 
-    /// How a scan is cut. Rows that are read a second time, for the cells that they lie in, need no order.
+    /// How a scan is cut.
     fn cut(&self, relation: &Relation, scan: &Scan, survey: &Survey) -> Cut {
         let by_place = ranges::can_cut_by_place(relation, self.snapshot.version_number);
         match &survey.sample {
-            Some(sample) if !by_place || (scan.cells.is_none() && is_ordered(relation, scan, sample, &survey.size)) => {
+            Some(sample) if !by_place || (!scan.any_order && is_ordered(relation, scan, sample, &survey.size)) => {
                 Cut::Keys(Arc::clone(sample))
             }
             // One statement for all of a small table, its partitions included: the audit sorts it in passing.
@@ -184,10 +186,14 @@ impl Session for PostgresSession {
         let at_table = |error: Error| error.at(format!("table {}", scan.table)).at(&self.place);
         let reading = Arc::new(Reading::new(relation, scan, &self.place).map_err(at_table)?);
         let survey = self.survey(relation, scan)?;
-        let slices = ranges::slices(relation, scan, &self.cut(relation, scan, &survey), &survey.size);
+        let mut slices = ranges::slices(relation, scan, &self.cut(relation, scan, &survey), &survey.size);
+        if let Some(cells) = scan.cells.as_ref().and_then(|cells| cells.positions()) {
+            let narrowed = push::slices(relation, scan, cells, self.snapshot.version_number, slices);
+            slices = narrowed.map_err(|why| at_table(Error::new(why)))?;
+        }
         Ok(Box::new(slices.into_iter().map(move |slice| {
             let (snapshot, bytes_read, reading) = (&self.snapshot, &self.bytes_read, Arc::clone(&reading));
-            Ok(Box::new(PostgresPart { snapshot, reading, slice, bytes_read }) as Box<dyn Part + 'a>)
+            Ok(Box::new(PostgresPart { snapshot, relation, reading, slice, bytes_read }) as Box<dyn Part + 'a>)
         })))
     }
 
@@ -198,6 +204,19 @@ impl Session for PostgresSession {
             return Ok(true);
         }
         Ok(survey.sample.as_ref().is_some_and(|sample| is_ordered(relation, scan, sample, &survey.size)))
+    }
+
+    fn pushes(&self, scan: &Scan) -> Result<Pushes> {
+        let (relation, version) = (self.relation(scan)?, self.snapshot.version_number);
+        self.snapshot
+            .with(|client| push::pushes(client, relation, scan, version))
+            .map_err(|error| error.at(format!("table {}", scan.table)).at(&self.place))
+    }
+
+    fn push_statement(&self, scan: &Scan, grid: &Grid) -> Option<String> {
+        let relation = self.relation(scan).ok()?;
+        let (from, condition) = (keys::source(relation.class, &relation.table.name), condition(scan, "true"));
+        push::statement(relation, scan, grid, self.snapshot.version_number, &from, &condition).ok()
     }
 
     fn bytes_read(&self) -> u64 {

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::catalog::Relation;
 use super::client::Client;
 use super::decode::{Decode, decoder};
-use super::failure::{failure, field};
+use super::failure::failure;
+use super::push;
 use super::ranges::Slice;
 use super::received::Received;
 use super::snapshot::Snapshot;
@@ -17,7 +18,7 @@ use crate::engines::rows::{Form, RowWriter};
 use crate::engines::{Deferred, Part, Rows, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::canonical::push_null;
-use crate::model::digest::key_hash;
+use crate::model::grid::{CellSums, Grid, Selection};
 use crate::model::kind::Kind;
 use crate::model::row::RowBlock;
 
@@ -84,11 +85,14 @@ impl Reading {
     /// snapshots that are older (<https://www.postgresql.org/docs/current/mvcc-caveats.html>): rows are gone without a
     /// word. From the first reading on the transaction's lock keeps them away.
     fn check_unchanged(&self, client: &mut Client) -> Result<()> {
-        let query = "select exists (select from pg_class c where c.oid = any($1) and c.relfilenode <> pg_relation_filenode(c.oid))";
-        let row = client.query_one(query, &[&self.stores]).map_err(|error| failure("ask for the table's files", &error))?;
-        match field(&row, 0)? {
-            false => Ok(()),
-            true => {
+        let stores: Vec<String> = self.stores.iter().map(u32::to_string).collect();
+        let query = format!(
+            "select from pg_class c where c.oid = any('{{{}}}'::oid[]) and c.relfilenode <> pg_relation_filenode(c.oid)",
+            stores.join(",")
+        );
+        match client.texts(&query).map_err(|error| failure("ask for the table's files", &error))?.is_empty() {
+            true => Ok(()),
+            false => {
                 Err(Error::new("the table was truncated or written anew after the snapshot was taken").hint("run the audit again"))
             }
         }
@@ -105,9 +109,8 @@ impl Reading {
     }
 
     fn select(&self, list: &str, slice: &Slice) -> String {
-        // A comment at the end of the user's condition ends with its line.
-        let and = self.scan.condition.as_deref().map_or_else(String::new, |condition| format!(" and (\n{condition}\n)"));
-        format!("copy (select {list} from {} where {}{and}) to stdout (format binary)", slice.from, slice.condition)
+        let condition = condition(&self.scan, &slice.condition);
+        format!("copy (select {list} from {} where {condition}) to stdout (format binary)", slice.from)
     }
 
     /// The statement that reads the rows of `slice` at some places.
@@ -137,6 +140,15 @@ impl Reading {
     }
 }
 
+/// A condition, and that of the user.
+pub fn condition(scan: &Scan, condition: &str) -> String {
+    match &scan.condition {
+        // A comment at the end of the user's condition ends with its line.
+        Some(of_user) => format!("{condition} and (\n{of_user}\n)"),
+        None => condition.to_string(),
+    }
+}
+
 #[cold]
 fn malformed(column: &str, bytes: Option<&[u8]>) -> Error {
     let len = bytes.map_or(0, <[u8]>::len);
@@ -147,6 +159,8 @@ fn malformed(column: &str, bytes: Option<&[u8]>) -> Error {
 pub struct PostgresPart<'a> {
     /// Where connections come from.
     pub snapshot: &'a Snapshot,
+    /// The table.
+    pub relation: &'a Relation,
     /// What is read, and how.
     pub reading: Arc<Reading>,
     /// Which rows are read.
@@ -167,9 +181,10 @@ impl PostgresPart<'_> {
     /// The places of the rows that are wanted, if only some are and reading these alone is worth reading the keys first.
     fn wanted(&self) -> Result<Option<Vec<Place>>> {
         let (reading, scan) = (&self.reading, &self.reading.scan);
-        let Some(cells) = scan.cells.as_ref().filter(|_| self.slice.has_places && scan.columns.len() > scan.key_columns) else {
-            return Ok(None);
-        };
+        // Cells of a grid stand in the slice's condition.
+        let worth_it =
+            |cells: &&Arc<Selection>| cells.positions().is_none() && self.slice.has_places && scan.columns.len() > scan.key_columns;
+        let Some(cells) = scan.cells.as_ref().filter(worth_it) else { return Ok(None) };
         let (mut wanted, mut rows, mut key) = (Vec::new(), 0, Vec::new());
         self.copy(&reading.statement_of_keys(&self.slice), scan.key_columns + 1, &mut |tuple, fields| {
             key.clear();
@@ -178,7 +193,7 @@ impl PostgresPart<'_> {
             for (column, field) in fields.iter().enumerate() {
                 reading.push(column, Form::Canonical, bytes_of(tuple, field), &mut key)?;
             }
-            if cells.contains(key_hash(&key)) {
+            if cells.contains(&key) {
                 wanted.push(bytes_of(tuple, place).and_then(place_of).ok_or_else(|| Error::new("found no ctid"))?);
             }
             Ok(())
@@ -237,6 +252,21 @@ impl Part for PostgresPart<'_> {
         let read = read.and_then(|()| rows.finish());
         // An error of the taker is the taker's: it has no place here.
         read.map_err(|error| if stopped { error } else { reading.located(error) })
+    }
+
+    fn fingerprint(self: Box<Self>, grid: &Grid) -> Result<CellSums> {
+        let (reading, slice) = (&self.reading, &self.slice);
+        let condition = condition(&reading.scan, &slice.condition);
+        let version = self.snapshot.version_number;
+        let statement = push::statement(self.relation, &reading.scan, grid, version, &slice.from, &condition);
+        let sums = statement.map_err(Error::new).and_then(|statement| {
+            self.snapshot.with(|client| {
+                let sums = push::sums(client, &statement)?;
+                reading.check_unchanged(client)?;
+                Ok(sums)
+            })
+        });
+        sums.map_err(|error| reading.located(error))
     }
 
     fn read_deferred(self: Box<Self>, emit: &mut dyn FnMut(Rows<'_>) -> Result<()>) -> Result<u64> {

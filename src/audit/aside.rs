@@ -1,0 +1,126 @@
+//! Rows of cells that differ, set aside by partition as they come, and then compared partition by partition: in memory
+//! as far as it reaches, and through the spool.
+
+use std::ops::{Range as Indexes, RangeInclusive};
+
+use super::compare::compare;
+use super::ledger::Ledger;
+use super::plan::Plan;
+use super::run::{Run, Span};
+use super::spool::{PARTITIONS_MAX, Spool};
+use super::windows::{Halt, Watch};
+use crate::error::Result;
+use crate::model::digest::{Fingerprint, key_hash};
+use crate::model::row::Row;
+use crate::sides::{Side, Sides};
+
+/// The rows of some cells.
+pub struct Aside<'a> {
+    plan: &'a Plan,
+    watch: &'a Watch<'a>,
+    /// For each cell its partition; of cells that are not set aside, any.
+    partition_of: Vec<u16>,
+    /// For each partition its cells.
+    partitions: Vec<Vec<usize>>,
+    spools: Sides<Spool>,
+}
+
+impl<'a> Aside<'a> {
+    /// Room for the rows of the cells `suspects`, among those that `prints` has the fingerprints of; `row_bytes` is about
+    /// what a row of each side takes. Partitions fit in memory, as far as their number allows.
+    pub fn new(
+        plan: &'a Plan,
+        watch: &'a Watch<'a>,
+        prints: &[Sides<Fingerprint>],
+        suspects: &[usize],
+        row_bytes: Sides<u64>,
+    ) -> Self {
+        let bytes_of = |cell: usize| prints[cell].source.rows * row_bytes.source + prints[cell].target.rows * row_bytes.target;
+        let total: u64 = suspects.iter().map(|&cell| bytes_of(cell)).sum();
+        let share = (plan.limits.window_bytes / 4).max(total / (PARTITIONS_MAX as u64 - 1)).max(1);
+        let mut partition_of = vec![0; prints.len()];
+        let mut partitions: Vec<Vec<usize>> = Vec::new();
+        let mut before = 0;
+        for &cell in suspects {
+            let partition = (before / share) as usize;
+            before += bytes_of(cell);
+            // A cell larger than a share leaves no gap in the numbers.
+            if partitions.is_empty() || partition >= partitions.len() {
+                partitions.push(Vec::new());
+            }
+            partition_of[cell] = (partitions.len() - 1) as u16;
+            if let Some(last) = partitions.last_mut() {
+                last.push(cell);
+            }
+        }
+        let temp_dir = plan.limits.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let spools = Sides::from_fn(|_| Spool::new(partitions.len(), plan.limits.window_bytes / 4, &temp_dir));
+        Aside { plan, watch, partition_of, partitions, spools }
+    }
+
+    /// Sets a row of a cell aside.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be spilled.
+    pub fn push(&self, side: Side, cell: usize, row: Row<'_>) -> Result<()> {
+        self.spools.get(side).push(usize::from(self.partition_of[cell]), row)
+    }
+
+    /// Compares all that was set aside, and tells `done` of the cells up to which that came.
+    ///
+    /// # Errors
+    ///
+    /// What ends the line; those of `done`.
+    pub fn compare(
+        &self,
+        ledger: &mut Ledger<'_>,
+        mut done: impl FnMut(&mut Ledger<'_>, Indexes<usize>) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let mut compared = 0;
+        for (partition, members) in self.partitions.iter().enumerate() {
+            self.partition(partition, 0..=u64::MAX, ledger)?;
+            self.spools.as_ref().map(|spool| spool.forget(partition));
+            let next = members.last().map_or(compared, |last| last + 1);
+            done(ledger, compared..next)?;
+            compared = next;
+        }
+        Ok(())
+    }
+
+    /// Compares a partition; the part of it whose key hashes lie in `hashes`.
+    fn partition(&self, partition: usize, hashes: RangeInclusive<u64>, ledger: &mut Ledger<'_>) -> Result<(), Halt> {
+        self.watch.check()?;
+        let load = |side: Side| self.load(self.spools.get(side), partition, &hashes);
+        let (source, target) = rayon::join(|| load(Side::Source), || load(Side::Target));
+        let (Some(source), Some(target)) = (source.map_err(Halt::Failed)?, target.map_err(Halt::Failed)?) else {
+            let (low, high) = hashes.into_inner();
+            let middle = low + (high - low) / 2;
+            self.partition(partition, low..=middle, ledger)?;
+            return self.partition(partition, middle + 1..=high, ledger);
+        };
+        let spans = Sides { source, target }.map(Span::of);
+        ledger.compared(compare(&spans, self.plan.pairing.columns.len())).map_err(Halt::Report)
+    }
+
+    /// The rows of a partition whose key hashes lie in `hashes`; `None` if they are too many to hold and the hashes
+    /// can be cut in two.
+    fn load(&self, spool: &Spool, partition: usize, hashes: &RangeInclusive<u64>) -> Result<Option<Run>> {
+        let limit_bytes = (self.plan.limits.window_bytes / 4) as usize;
+        let divisible = hashes.start() < hashes.end();
+        let mut run = Run::default();
+        let mut too_large = false;
+        spool.read(partition, |row| {
+            if too_large || !hashes.contains(&key_hash(row.key())) {
+                return;
+            }
+            run.push_row(row, &self.plan.digester);
+            if run.size_bytes() > limit_bytes && divisible {
+                // Rows that share a key become one entry, which may make room.
+                run = run.sorted();
+                too_large = run.size_bytes() > limit_bytes / 2;
+            }
+        })?;
+        Ok((!too_large).then(|| run.sorted()))
+    }
+}

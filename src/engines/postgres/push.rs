@@ -1,0 +1,190 @@
+//! Fingerprints added up by the server: one grouped scan for each part, which sends a few bytes for each cell.
+//!
+//! Rows are digested by the SHA-256 of their portable text; see [`portable`](crate::model::portable).
+//!
+//! PostgreSQL's own `hash_record_extended` would be four times faster, and is not used: its hashes of numbers pass over the sign,
+//! those of eight bytes are folded to four, and the hash of a record is linear in those of its columns. `docs/push-down.md`
+//! has the whole list, the tests have the proof.
+
+use tokio_postgres::SimpleQueryRow;
+
+use super::catalog::{Attribute, Relation};
+use super::client::Client;
+use super::failure::failure;
+use super::keys;
+use super::ranges::Slice;
+use super::sql::identifier;
+use super::types::{Cast, Wire};
+use crate::engines::{Pushes, Scan, ScanColumn};
+use crate::error::{Error, Result};
+use crate::model::digest::Fingerprint;
+use crate::model::grid::{CellSums, Grid, GridCells, Position};
+use crate::model::kind::Kind;
+use crate::model::portable::{HALF_DIGITS, joined, salt_text};
+use crate::model::schema::Type;
+
+/// The version from which on numbers lose the zeros at their end.
+const TRIM_SCALE_SINCE: i32 = 130_000;
+/// Arguments that a function takes: 100, of which the separator and the salt are two.
+const ARGUMENTS_MAX: usize = 90;
+/// Ranges of keys in one statement, each of which the server looks up in the index.
+const RANGES_PER_STATEMENT: usize = 256;
+
+/// How the rows of a scan can be hashed by a server of this version.
+///
+/// # Errors
+///
+/// If the server does not answer.
+pub fn pushes(client: &mut Client, relation: &Relation, scan: &Scan, version: i32) -> Result<Pushes> {
+    let rows = client.texts("show server_encoding").map_err(|error| failure("ask for the server's encoding", &error))?;
+    let able = match rows.first().and_then(|row| row.get(0)) {
+        Some("UTF8") => texts(relation, &scan.columns, version).map(|_| ()),
+        encoding => Err(format!("the database's text is {}, expected UTF8", encoding.unwrap_or("of an unknown encoding"))),
+    };
+    let extent = match (able.is_ok(), keys::has_index(relation, scan), &scan.columns[..scan.key_columns]) {
+        (true, true, [key]) if relation.columns[key.index].read.wire == Wire::Integer => extent(client, relation, key)?,
+        _ => None,
+    };
+    Ok(Pushes { able, extent })
+}
+
+/// The least and the greatest value of a column of whole numbers.
+fn extent(client: &mut Client, relation: &Relation, key: &ScanColumn) -> Result<Option<(i64, i64)>> {
+    let (name, from) = (column(relation, key), keys::source(relation.class, &relation.table.name));
+    let query = format!("select min({name}), max({name}) from {from}");
+    let rows = client.texts(&query).map_err(|error| failure("ask for the least and the greatest key", &error))?;
+    let end = |at: usize| rows.first()?.get(at)?.parse().ok();
+    Ok(end(0).zip(end(1)))
+}
+
+fn column(relation: &Relation, column: &ScanColumn) -> String {
+    identifier(&relation.table.columns[column.index].name)
+}
+
+/// The expressions for the portable text of some columns.
+fn texts(relation: &Relation, columns: &[ScanColumn], version: i32) -> Result<Vec<String>, String> {
+    let text = |scanned: &ScanColumn| {
+        let attribute = &relation.columns[scanned.index];
+        let text = text(attribute, &column(relation, scanned), &scanned.kind, version);
+        text.map(|text| format!("coalesce({text}, 'n')")).ok_or_else(|| {
+            let column = &relation.table.columns[scanned.index];
+            format!("column {} of type {} compared as {} has no portable text", column.name, column.native, scanned.kind)
+        })
+    };
+    columns.iter().map(text).collect()
+}
+
+/// The expression for the portable text of a column; NULL where the value is NULL.
+fn text(attribute: &Attribute, name: &str, kind: &Kind, version: i32) -> Option<String> {
+    let ty = &attribute.read.ty;
+    let framed = |text: String| format!("octet_length({text}) || ':' || {text}");
+    let is_builtin = attribute.read.base.schema.as_deref() == Some("pg_catalog");
+    Some(match (kind, ty) {
+        (Kind::Number, Type::Integer { .. }) => format!("{name}::text"),
+        (Kind::Number | Kind::Boolean, Type::Boolean) => format!("{name}::int4::text"),
+        (Kind::Number, Type::Decimal { .. } | Type::Number) if version >= TRIM_SCALE_SINCE => format!("trim_scale({name})::text"),
+        (Kind::Text, Type::Text) if attribute.read.cast == Cast::None && !is_builtin => framed(enumeration(name)),
+        (Kind::Text, Type::Text) => framed(format!("{name}::text")),
+        (Kind::PaddedText, Type::Text | Type::Char) => framed(format!("rtrim({name}::text, ' ')")),
+        (Kind::Bytes, Type::Bytes) => format!("encode({name}, 'hex')"),
+        (Kind::Date, Type::Date) | (Kind::Time, Type::Time { .. }) | (Kind::Uuid, Type::Uuid) => format!("{name}::text"),
+        (Kind::Timestamp | Kind::Instant, Type::Date) => format!("{name}::timestamp::text"),
+        (Kind::Timestamp | Kind::Instant, Type::Timestamp { .. }) => format!("{name}::text"),
+        (Kind::Instant, Type::Instant { .. }) => format!("({name} at time zone 'UTC')::text"),
+        _ => return None,
+    })
+}
+
+/// The text of a value of an enumeration, which may have a cast of its own to text.
+fn enumeration(name: &str) -> String {
+    format!("textin(enum_out({name}))")
+}
+
+/// The SHA-256 of some texts behind the salt, in hexadecimal digits.
+fn sha256(grid: &Grid, texts: &[String]) -> String {
+    let chunks: Vec<String> = texts.chunks(ARGUMENTS_MAX).map(|texts| format!("concat_ws(',', {})", texts.join(", "))).collect();
+    format!("encode(sha256(convert_to(concat_ws(',', '{}', {}), 'UTF8')), 'hex')", salt_text(grid.salt), chunks.join(", "))
+}
+
+/// A number of 60 bits out of hexadecimal digits from `from` on, counted from 1.
+fn half(digits: &str, from: usize) -> String {
+    format!("('x' || substr({digits}, {from}, {HALF_DIGITS}))::bit(60)::int8")
+}
+
+/// The expression for the cell of a row.
+fn cell(relation: &Relation, scan: &Scan, grid: &Grid, version: i32) -> Result<String, String> {
+    let key = &scan.columns[..scan.key_columns];
+    let position = match grid.position {
+        Position::Key => format!("{}::int8", column(relation, &key[0])),
+        Position::Hash => half(&sha256(grid, &texts(relation, key, version)?), 1),
+    };
+    Ok(format!("{position} / {}", grid.width))
+}
+
+/// The statement that adds up the fingerprints of the rows of a slice: for each cell its rows, those of them that were
+/// hashed, and the sums of the halves of their digests.
+///
+/// # Errors
+///
+/// If the rows of the scan cannot be hashed.
+pub fn statement(
+    relation: &Relation,
+    scan: &Scan,
+    grid: &Grid,
+    version: i32,
+    from: &str,
+    condition: &str,
+) -> Result<String, String> {
+    let digest = sha256(grid, &texts(relation, &scan.columns, version)?);
+    let (high, low) = (half("d", 1), half("d", 1 + HALF_DIGITS));
+    // Without `offset 0` the digest would be computed once for each place that it is used at.
+    Ok(format!(
+        "select cell, count(*), count(d), sum({high}), sum({low}) from (select {} as cell, {digest} as d from {from} \
+         where {condition} offset 0) hashed group by cell",
+        cell(relation, scan, grid, version)?
+    ))
+}
+
+/// Runs such a statement.
+///
+/// # Errors
+///
+/// If the server does not answer, or could not hash a row.
+pub fn sums(client: &mut Client, statement: &str) -> Result<CellSums> {
+    let rows = client.texts(statement).map_err(|error| failure("hash", &error))?;
+    let sum = |row: &SimpleQueryRow| {
+        let number = |at: usize| row.try_get(at).ok()??.parse::<i128>().ok();
+        let (cell, rows, hashed) = (i64::try_from(number(0)?).ok()?, number(1)?, number(2)?);
+        let print = Fingerprint { rows: u64::try_from(rows).ok()?, sum: joined(number(3)? as u128, number(4)? as u128) };
+        (rows == hashed).then_some((cell, print))
+    };
+    let sums: Option<CellSums> = rows.iter().map(sum).collect();
+    sums.ok_or_else(|| Error::new("found rows that the server did not hash"))
+}
+
+/// The slices that hold the rows of some cells, out of the `slices` of the whole table.
+///
+/// # Errors
+///
+/// If the cells of rows cannot be told.
+pub fn slices(relation: &Relation, scan: &Scan, cells: &GridCells, version: i32, slices: Vec<Slice>) -> Result<Vec<Slice>, String> {
+    if cells.grid.position == Position::Hash || !keys::has_index(relation, scan) {
+        let list: Vec<String> = cells.cells.iter().map(i64::to_string).collect();
+        let within = format!("{} = any('{{{}}}'::int8[])", cell(relation, scan, &cells.grid, version)?, list.join(","));
+        let narrowed = slices.into_iter().map(|slice| Slice { condition: format!("{} and {within}", slice.condition), ..slice });
+        return Ok(narrowed.collect());
+    }
+    let (name, from) = (column(relation, &scan.columns[0]), keys::source(relation.class, &relation.table.name));
+    let weight_bytes = slices.first().map_or(0, |slice| slice.weight_bytes);
+    let slice = |ranges: &[(i64, i64)]| {
+        let terms: Vec<String> = ranges.iter().map(|(first, last)| format!("{name} between {first} and {last}")).collect();
+        Slice {
+            from: from.clone(),
+            condition: format!("({})", terms.join(" or ")),
+            weight_bytes,
+            least_key: None,
+            has_places: false,
+        }
+    };
+    Ok(cells.positions().chunks(RANGES_PER_STATEMENT).map(slice).collect())
+}
