@@ -215,10 +215,12 @@ fn push_name(out: &mut Vec<u8>, negative: bool, text: &str, body: &str) -> bool 
 
 /// Appends the canonical bytes of the shortest decimal that reads back as the same float.
 ///
-/// Rust prints floats in that form: <https://doc.rust-lang.org/std/primitive.f64.html#impl-Display-for-f64>.
+/// Where two are equally close, the one whose last digit is even, as Ryu finds it and PostgreSQL, Java and Python print it; Rust
+/// would print the greater.
 pub fn push_shortest(out: &mut Vec<u8>, value: f64, bits: u8) {
-    let text = if bits == 32 { format!("{:e}", value as f32) } else { format!("{value:e}") };
-    let spelled = push_text(out, &text);
+    let mut buffer = ryu::Buffer::new();
+    let text = if bits == 32 { buffer.format(value as f32) } else { buffer.format(value) };
+    let spelled = push_text(out, text);
     debug_assert!(spelled, "{text} is a number");
 }
 
@@ -413,6 +415,19 @@ mod tests {
                 push_decimal(&mut decimal, value, scale);
                 assert_eq!(decimal, text(&format!("{value}e{}", -i32::from(scale))), "{value} scale {scale}");
             }
+        }
+    }
+
+    /// Half-way between two decimals of 17 digits Rust prints the greater one, and a float was told from its own text as
+    /// every server writes it.
+    #[test]
+    fn a_float_between_two_decimals_is_the_even_one() {
+        for (float, spelling) in
+            [(119_155_362_999_367.12, "119155362999367.12"), (676_852_520_065_018.2, "676852520065018.2"), (1e23, "1e23")]
+        {
+            let mut bytes = Vec::new();
+            push_shortest(&mut bytes, float, 64);
+            assert_eq!(bytes, text(spelling), "{spelling}");
         }
     }
 
