@@ -1,7 +1,12 @@
 //! How rows are had: streamed, once, or hashed by their servers. What is found by hashing is held against what streaming
 //! finds in the same tables.
 
+use tieout::audit::{Choices, Limits};
+use tieout::engines::{self, OpenOptions};
+use tieout::sides::Sides;
+
 use crate::databases::{Database, Engine};
+use crate::model::run::{self, Way};
 use crate::support::{Dir, Run, python};
 
 const FILL: &str = "'xxxxxxxxxxxxxxxxxxxx'";
@@ -406,4 +411,20 @@ fn one_side_may_be_hashed_by_its_server_and_the_other_here() {
         let streamed = run.count("rows_streamed/target");
         assert!((1..=4000).contains(&streamed), "{run:#?}");
     }
+}
+
+/// Small tables have no pilot; this one is told to have one. Whatever it finds, the verdict is the same, and what it read is counted.
+#[test]
+fn a_pilot_is_counted_and_changes_no_verdict() {
+    let databases = orders([Engine::Postgres, Engine::Mariadb], ["bigint", "bigint"], 20_000, &SCATTERED);
+    let options = OpenOptions { connections: 4, ..OpenOptions::default() };
+    let open = |at: usize| engines::open(&databases[at].location, &options).unwrap();
+    let sessions = Sides { source: open(0), target: open(1) };
+    let limits = Limits { pilot_bytes: 0, ..Limits::default() };
+    let (summary, kept, _) = run::audit(&Choices::default(), &sessions, &Way { jobs: 4, limits, seed: 5 }).unwrap();
+    assert_eq!(kept.findings.len(), 8);
+    assert_eq!((summary.differences.missing_in_target, summary.differences.changed), (2, 5));
+    let why = &summary.method.why;
+    assert!(why.contains("the line is fast") || why.contains("a pilot expects"), "{why}");
+    assert!(summary.scans.source > 1.0 && summary.scans.target > 1.0, "{summary:#?}");
 }

@@ -32,10 +32,10 @@ pub enum MethodChoice {
 }
 
 impl MethodChoice {
-    /// Whether it matters what servers can hash, of tables of so many bytes.
-    pub fn asks_servers(self, bytes: Sides<u64>) -> bool {
+    /// Whether it matters what servers can hash, of tables of so many bytes; pilots are for those of `pilot_bytes` and more.
+    pub fn asks_servers(self, bytes: Sides<u64>, pilot_bytes: u64) -> bool {
         match self {
-            MethodChoice::Auto => bytes.source.max(bytes.target) >= PILOT_TABLE_BYTES_MIN,
+            MethodChoice::Auto => bytes.source.max(bytes.target) >= pilot_bytes,
             MethodChoice::Stream => false,
             MethodChoice::Push => true,
         }
@@ -74,8 +74,9 @@ pub struct Method {
     pub why: String,
 }
 
-/// Tables smaller than this are streamed without a pilot: it would take a good part of the time that it might save.
-const PILOT_TABLE_BYTES_MIN: u64 = 128 << 20;
+/// Tables smaller than this, in bytes, are streamed without a pilot, unless told otherwise: it would take a good part of the
+/// time that it might save.
+pub const PILOT_BYTES_DEFAULT: u64 = 128 << 20;
 /// Parts that a pilot reads of a side.
 const PILOT_PARTS: usize = 2;
 /// A line that brings this many bytes of a side in a second is fast: hashing text in a server does not come near it.
@@ -131,7 +132,9 @@ fn foresee(plan: &Plan, sessions: &Sides<Box<dyn Session>>) -> Result<Foreseen> 
     let stream = |why: &str| Ok(Foreseen::Settled(Method::stream(plan.domain, why)));
     match (plan.limits.method, pushable(&plan.pushes)) {
         (MethodChoice::Stream, _) => stream("as asked for"),
-        (MethodChoice::Auto, _) if !plan.limits.method.asks_servers(plan.bytes) => stream("the table is small"),
+        (MethodChoice::Auto, _) if !plan.limits.method.asks_servers(plan.bytes, plan.limits.pilot_bytes) => {
+            stream("the table is small")
+        }
         (MethodChoice::Push, Err(why)) => {
             let error = Error::new(format!("the fingerprints of this table cannot be pushed down: {why}"));
             Err(error.hint("read it with --method stream, or leave it to --method auto"))
@@ -174,6 +177,7 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
     let stream = |why: &str| Ok(Method::stream(plan.domain, why));
     watch.observer.stage("pilot");
     let streamed = on_both(|side| pilot(plan, sessions, side, |part| part.read(&mut |_| watch.check_reading())))?;
+    Side::BOTH.into_iter().for_each(|side| watch.piloted(side, streamed.get(side).rows, 0));
     let slow = Sides::from_fn(|side| *pushable.get(side) && streamed.get(side).bytes_per_second < FAST_BYTES_PER_SECOND);
     if !slow.source && !slow.target {
         return stream(&format!("the line is fast: {}", rates(&streamed)));
@@ -184,6 +188,8 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
         Err(Halt::Failed(error)) => return stream(&format!("a server cannot hash it: {error}")),
         hashed => hashed?,
     };
+    let pushed_side = |side: &Side| *pushable.get(*side);
+    Side::BOTH.into_iter().filter(pushed_side).for_each(|side| watch.piloted(side, 0, hashed.get(side).rows));
     let seconds =
         |pilot: &Sides<Pilot>| Sides::from_fn(|side| *plan.rows.get(side) as f64 / pilot.get(side).rows_per_second.max(1.0));
     let (by_stream, by_push) = (seconds(&streamed), seconds(&hashed));
@@ -218,7 +224,7 @@ pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, pushable: Sides<boo
         None => (Position::Hash, HASH_POSITIONS / (plan.rows.source.max(plan.rows.target) as f64 / ROWS_PER_HASH_CELL).max(1.0)),
     };
     let kinds = plan.pairing.columns.iter().map(|column| column.kind.clone()).collect();
-    Ok(Grid { position, width: (width as i64).max(1), salt: plan.salt, kinds })
+    Ok(Grid { position, width: (width as i64).max(1), salt: plan.digester.salt(), kinds })
 }
 
 /// How far the keys of a side lie apart, by the parts that it is cut into, else by the least and the greatest of them.
@@ -248,6 +254,7 @@ fn spacing(parts: &[(f64, f64)]) -> Option<f64> {
 /// What a pilot found of a side.
 #[derive(Debug, Clone, Copy)]
 struct Pilot {
+    rows: u64,
     rows_per_second: f64,
     bytes_per_second: f64,
 }
@@ -276,7 +283,7 @@ fn pilot(
     let rows: u64 = parts.into_par_iter().map(read).try_reduce(|| 0, |a, b| Ok(a + b)).map_err(failed)?;
     let seconds = started.elapsed().as_secs_f64().max(1e-6);
     let per_second = |count: u64| count as f64 / seconds;
-    Ok(Pilot { rows_per_second: per_second(rows), bytes_per_second: per_second(session.bytes_read() - before) })
+    Ok(Pilot { rows, rows_per_second: per_second(rows), bytes_per_second: per_second(session.bytes_read() - before) })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::method::MethodChoice;
+use super::method::{MethodChoice, PILOT_BYTES_DEFAULT};
 use crate::engines::{Pushes, Scan, ScanColumn, Session};
 use crate::error::Result;
 use crate::model::comparison::Pairing;
@@ -34,6 +34,8 @@ pub struct Limits {
     pub rows_per_cell: u64,
     /// How rows are had.
     pub method: MethodChoice,
+    /// Smaller tables, in bytes, are streamed without a pilot.
+    pub pilot_bytes: u64,
     /// If set, this domain is used whatever the data looks like (for tests; key order still gives way to key hash
     /// when the rows turn out not to be ordered).
     pub domain: Option<Domain>,
@@ -46,6 +48,7 @@ impl Default for Limits {
             temp_dir: None,
             rows_per_cell: ROWS_PER_CELL,
             method: MethodChoice::default(),
+            pilot_bytes: PILOT_BYTES_DEFAULT,
             domain: None,
         }
     }
@@ -65,8 +68,6 @@ pub struct Plan {
     pub limits: Limits,
     /// Hashes the rows of this run.
     pub digester: Digester,
-    /// What servers hash rows with.
-    pub salt: u64,
     /// How each side can add up fingerprints by itself.
     pub pushes: Sides<Pushes>,
     /// About how many rows and bytes each side has.
@@ -104,14 +105,13 @@ pub fn plan(
     let bytes = tables.as_ref().map(|table| table.bytes.unwrap_or(0));
     let unique_key = !pairing.no_key && Side::BOTH.into_iter().all(|side| declares_key(&pairing, side, tables.get(side)));
     let whole_key = unique_key && pairing.key_columns == 1 && Side::BOTH.into_iter().all(|side| fits_position(&pairing, side));
-    let pushes = match limits.method.asks_servers(bytes) {
+    let pushes = match limits.method.asks_servers(bytes, limits.pilot_bytes) {
         true => {
             scans.as_ref().zip(sessions.as_ref()).try_map(|side, (scan, session)| session.pushes(scan).map_err(|e| e.on(side)))?
         }
         false => Sides::default(),
     };
-    let salt = digester.salt();
-    Ok(Plan { pairing, scans, domain, cells, limits, digester, salt, pushes, rows, bytes, unique_key, whole_key })
+    Ok(Plan { pairing, scans, domain, cells, limits, digester, pushes, rows, bytes, unique_key, whole_key })
 }
 
 /// Whether a side declares the key to be unique, and never NULL.

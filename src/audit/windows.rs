@@ -145,6 +145,12 @@ impl<'a> Watch<'a> {
         Ok(sums)
     }
 
+    /// Counts what a pilot read, and what it let a server hash.
+    pub fn piloted(&self, side: Side, read: u64, hashed: u64) {
+        self.rows_read.get(side).fetch_add(read, Relaxed);
+        self.rows_hashed.get(side).fetch_add(hashed, Relaxed);
+    }
+
     /// [`Watch::check`] for whoever reads without the line: an error where the user wants to stop.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ mod hunt;
 mod kinds;
 mod naive;
 mod report;
-mod run;
+pub mod run;
 mod text;
 mod value;
 
