@@ -11,8 +11,9 @@ use tieout::engines::files::{FileOptions, FileSession};
 use tieout::engines::memory::MemorySession;
 use tieout::engines::{Scan, ScanColumn, Session};
 use tieout::model::canonical::{self, Tag};
+use tieout::model::chained::{self, Form};
 use tieout::model::digest::{Digester, Fingerprint, key_hash};
-use tieout::model::grid::{Grid, Position};
+use tieout::model::grid::{Digest, Grid, Position};
 use tieout::model::kind::Kind;
 use tieout::model::parse::push_text_as;
 use tieout::model::portable;
@@ -20,6 +21,8 @@ use tieout::model::range::{CellSet, Cells};
 
 const ROWS: usize = 8192;
 const KINDS: [Kind; 4] = [Kind::Number, Kind::Text, Kind::Number, Kind::Timestamp];
+/// What PostgreSQL hashes of them.
+const FORMS: [Form; 4] = [Form::Whole64, Form::Text, Form::Fixed(2), Form::Micros];
 
 /// Rows as `orders` has them: a key, a text, a number, a time.
 fn orders() -> RecordBatch {
@@ -119,6 +122,9 @@ fn digest(criterion: &mut Criterion) {
     group.bench_function("SHA-256 of rows as portable text", |bencher| {
         bencher.iter(|| rows.iter().fold(0, |sum: u128, row| sum.wrapping_add(portable::digest(7, &KINDS, row))));
     });
+    group.bench_function("lookup3 of rows, value by value", |bencher| {
+        bencher.iter(|| rows.iter().fold(0, |sum: u64, row| sum.wrapping_add(chained::hash(7, &FORMS, &KINDS, row))));
+    });
     group.finish();
 }
 
@@ -141,7 +147,7 @@ fn lookup(criterion: &mut Criterion) {
         bencher.iter(|| keys.iter().filter(|key| set.contains(key_hash(key))).count());
     });
     for (name, position) in [("cell of a whole key", Position::Key), ("cell of a key's SHA-256", Position::Hash)] {
-        let grid = Grid { position, width: 1 << 20, salt: 7, kinds: KINDS.to_vec() };
+        let grid = Grid { position, width: 1 << 20, salt: 7, kinds: KINDS.to_vec(), digest: Digest::Portable };
         group.bench_function(name, |bencher| bencher.iter(|| keys.iter().filter_map(|key| grid.cell_of(key)).count()));
     }
     group.finish();

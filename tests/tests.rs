@@ -1,5 +1,6 @@
 //! All tests of the program and of the library's interface: one binary, one module for each concern.
 
+mod chained; // rows that PostgreSQL hashes value by value
 mod cli; // exit codes, messages, what is written where
 mod conformance; // one suite for every engine
 mod databases; // databases of a test's own, on throwaway servers or in a file

@@ -1,20 +1,19 @@
 //! How the rows of a table are had: streamed and hashed here, or hashed where they are, so that only fingerprints come
 //! over the line.
 //!
-//! Streaming costs a server the least, and on a fast line it is done first. Hashing text in a database takes some times
-//! as long, and wins where the line is slow. A pilot tells which: the first parts of the table are streamed, and if that
-//! is slow they are hashed by the server as well.
+//! PostgreSQL hashes values for less than sending them costs; hashing text, which every server can, takes it some times as
+//! long as sending, and wins where the line is slow. A pilot tells: the first parts of the table are streamed, and then
+//! hashed in the ways that may be faster.
 
-use std::time::Instant;
-
-use rayon::prelude::*;
-
+use super::pilot::{self, Pilot};
 use super::plan::{Plan, ROWS_PER_CELL};
+use super::pushed::SUSPECT_ONE_IN;
 use super::windows::{Halt, Watch};
-use crate::engines::{Part, Pushes, Session};
+use crate::engines::{Pushes, Session};
 use crate::error::{Error, Result};
 use crate::model::canonical::take;
-use crate::model::grid::{Grid, Position};
+use crate::model::chained::Form;
+use crate::model::grid::{Digest, Grid, Position};
 use crate::model::number;
 use crate::model::range::Domain;
 use crate::sides::{Side, Sides};
@@ -77,15 +76,18 @@ pub struct Method {
 /// Tables smaller than this, in bytes, are streamed without a pilot, unless told otherwise: it would take a good part of the
 /// time that it might save.
 pub const PILOT_BYTES_DEFAULT: u64 = 128 << 20;
-/// Parts that a pilot reads of a side.
-const PILOT_PARTS: usize = 2;
 /// A line that brings this many bytes of a side in a second is fast: hashing text in a server does not come near it.
 const FAST_BYTES_PER_SECOND: f64 = 30e6;
-/// How many times faster than streaming hashing must seem to be chosen: rows of ranges that differ come on top.
-const MARGIN: f64 = 1.5;
+/// How many times faster than streaming hashing portable text must seem to be chosen: rows of ranges that differ come on top.
+const PORTABLE_MARGIN: f64 = 1.5;
+/// The same of hashing value by value: it may seem a little slower, as it leaves the line and this machine alone, and a pilot
+/// is easily disturbed.
+const CHAINED_MARGIN: f64 = 0.75;
 /// Rows that a cell of key hashes is meant to hold. Each part of a table has rows of nearly all cells, so there must not
 /// be many.
 const ROWS_PER_HASH_CELL: f64 = 2048.0;
+/// Cells of key hashes at most, so that a server holds them in memory and has several rows for each in every part.
+const HASH_CELLS_MAX: f64 = 8192.0;
 /// Positions that hashes lie in.
 const HASH_POSITIONS: f64 = (1_u64 << 60) as f64;
 /// Fewer parts tell too little of how keys are spread.
@@ -112,25 +114,64 @@ impl Method {
     }
 }
 
-/// The sides whose servers can hash the table; if none can, why.
-pub fn pushable(pushes: &Sides<Pushes>) -> Result<Sides<bool>, String> {
-    match (&pushes.source.able, &pushes.target.able) {
-        (Err(source), Err(target)) if source == target => Err(format!("on both sides: {source}")),
-        (Err(source), Err(target)) => Err(format!("source: {source}; target: {target}")),
-        _ => Ok(pushes.as_ref().map(|pushes| pushes.able.is_ok())),
+/// A way to digest rows that at least one server has.
+#[derive(Debug, Clone)]
+pub struct Hashing {
+    digest: Digest,
+    /// The sides whose servers have it.
+    there: Sides<bool>,
+}
+
+impl Hashing {
+    /// [Portable text](crate::model::portable); if no server can write it, why.
+    fn portable(pushes: &Sides<Pushes>) -> Result<Hashing, String> {
+        match (&pushes.source.able, &pushes.target.able) {
+            (Err(source), Err(target)) if source == target => Err(format!("on both sides: {source}")),
+            (Err(source), Err(target)) => Err(format!("source: {source}; target: {target}")),
+            _ => Ok(Hashing { digest: Digest::Portable, there: pushes.as_ref().map(|pushes| pushes.able.is_ok()) }),
+        }
+    }
+
+    /// [Value by value](crate::model::chained), if a server can.
+    fn chained(pushes: &Sides<Pushes>) -> Option<Hashing> {
+        let forms = pushes.as_ref().map(|pushes| pushes.forms.as_ref());
+        let common = match (forms.source, forms.target) {
+            (Some(source), Some(target)) => source.iter().zip(target).map(|(a, b)| Form::common(*a, *b)).collect(),
+            (one, other) => one.or(other).cloned(),
+        };
+        common.map(|forms_of_both| Hashing { digest: Digest::Chained(forms_of_both), there: forms.map(|forms| forms.is_some()) })
+    }
+
+    /// The cheapest by which the most servers hash; if none can, why.
+    ///
+    /// # Errors
+    ///
+    /// The reason, in words.
+    pub fn best(pushes: &Sides<Pushes>) -> Result<Hashing, String> {
+        let portable = Hashing::portable(pushes);
+        let servers = |hashing: &Hashing| Side::BOTH.into_iter().filter(|side| *hashing.there.get(*side)).count();
+        match Hashing::chained(pushes) {
+            Some(chained) if portable.as_ref().map_or(0, servers) <= servers(&chained) => Ok(chained),
+            _ => portable,
+        }
+    }
+
+    /// Every server hashes that can.
+    fn ways(&self) -> Sides<Way> {
+        self.there.map(|there| if there { Way::Push } else { Way::Stream })
     }
 }
 
 /// What is known without reading any of the table.
 enum Foreseen {
     Settled(Method),
-    /// A pilot has to decide; the sides that can be pushed.
-    Open(Sides<bool>),
+    /// A pilot has to decide.
+    Open,
 }
 
 fn foresee(plan: &Plan, sessions: &Sides<Box<dyn Session>>) -> Result<Foreseen> {
     let stream = |why: &str| Ok(Foreseen::Settled(Method::stream(plan.domain, why)));
-    match (plan.limits.method, pushable(&plan.pushes)) {
+    match (plan.limits.method, Hashing::best(&plan.pushes)) {
         (MethodChoice::Stream, _) => stream("as asked for"),
         (MethodChoice::Auto, _) if !plan.limits.method.asks_servers(plan.bytes, plan.limits.pilot_bytes) => {
             stream("the table is small")
@@ -139,12 +180,12 @@ fn foresee(plan: &Plan, sessions: &Sides<Box<dyn Session>>) -> Result<Foreseen> 
             let error = Error::new(format!("the fingerprints of this table cannot be pushed down: {why}"));
             Err(error.hint("read it with --method stream, or leave it to --method auto"))
         }
-        (MethodChoice::Push, Ok(pushable)) => {
-            let ways = pushable.map(|can| if can { Way::Push } else { Way::Stream });
-            Ok(Foreseen::Settled(pushed(grid(plan, sessions, pushable)?, ways, "as asked for".to_string())))
+        (MethodChoice::Push, Ok(hashing)) => {
+            let grid = grid(plan, sessions, &hashing)?;
+            Ok(Foreseen::Settled(pushed(grid, hashing.ways(), "as asked for".to_string())))
         }
         (MethodChoice::Auto, Err(why)) => stream(&format!("no server can hash it: {why}")),
-        (MethodChoice::Auto, Ok(pushable)) => Ok(Foreseen::Open(pushable)),
+        (MethodChoice::Auto, Ok(_)) => Ok(Foreseen::Open),
     }
 }
 
@@ -156,11 +197,7 @@ fn foresee(plan: &Plan, sessions: &Sides<Box<dyn Session>>) -> Result<Foreseen> 
 pub fn outlook(plan: &Plan, sessions: &Sides<Box<dyn Session>>) -> Result<Method> {
     Ok(match foresee(plan, sessions)? {
         Foreseen::Settled(method) => method,
-        Foreseen::Open(_) => {
-            let fast = FAST_BYTES_PER_SECOND / 1e6;
-            let why = format!("unless a pilot finds the line slower than {fast:.0} MB/s and hashing in the server faster");
-            Method::stream(plan.domain, why)
-        }
+        Foreseen::Open => Method::stream(plan.domain, "unless a pilot finds hashing in the server faster"),
     })
 }
 
@@ -170,37 +207,53 @@ pub fn outlook(plan: &Plan, sessions: &Sides<Box<dyn Session>>) -> Result<Method
 ///
 /// If the user asks for what cannot be, and what ends the line.
 pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>) -> Result<Method, Halt> {
-    let pushable = match foresee(plan, sessions).map_err(Halt::Failed)? {
-        Foreseen::Settled(method) => return Ok(method),
-        Foreseen::Open(pushable) => pushable,
-    };
-    let stream = |why: &str| Ok(Method::stream(plan.domain, why));
+    if let Foreseen::Settled(method) = foresee(plan, sessions).map_err(Halt::Failed)? {
+        return Ok(method);
+    }
     watch.observer.stage("pilot");
-    let streamed = on_both(|side| pilot(plan, sessions, side, |part| part.read(&mut |_| watch.check_reading())))?;
-    Side::BOTH.into_iter().for_each(|side| watch.piloted(side, streamed.get(side).rows, 0));
-    let slow = Sides::from_fn(|side| *pushable.get(side) && streamed.get(side).bytes_per_second < FAST_BYTES_PER_SECOND);
-    if !slow.source && !slow.target {
-        return stream(&format!("the line is fast: {}", rates(&streamed)));
+    let streamed = Pilot::stream(plan, sessions, watch)?;
+    let seconds = |pilot: &Sides<Pilot>| Sides::from_fn(|side| pilot.get(side).seconds_for(*plan.rows.get(side)));
+    let is_slow = |side: &Side| streamed.get(*side).bytes_per_second < FAST_BYTES_PER_SECOND;
+    let are_servers = Side::BOTH.into_iter().all(|side| plan.pushes.get(side).is_able());
+    let by_stream = seconds(&streamed);
+    let mut best = (Method::stream(plan.domain, format!("the line is fast: {}", rates(&streamed))), by_stream);
+    let hashings = [(Hashing::chained(&plan.pushes), CHAINED_MARGIN), (Hashing::portable(&plan.pushes).ok(), PORTABLE_MARGIN)];
+    for (hashing, margin) in hashings.into_iter().filter_map(|(hashing, margin)| Some((hashing?, margin))) {
+        let gains = |side: &Side| {
+            let streams = *best.0.ways.get(*side) == Way::Stream;
+            streams && *hashing.there.get(*side) && (is_slow(side) || (are_servers && matches!(hashing.digest, Digest::Chained(_))))
+        };
+        if !Side::BOTH.iter().any(gains) {
+            continue;
+        }
+        let grid = grid(plan, sessions, &hashing).map_err(Halt::Failed)?;
+        let hashed = match Pilot::hash(plan, sessions, watch, hashing.ways(), &grid) {
+            Err(Halt::Failed(error)) => {
+                best.0.why = format!("{}; a server cannot hash it: {error}", best.0.why);
+                continue;
+            }
+            hashed => hashed?,
+        };
+        if pilot::share_suspect(&hashed, &grid).is_some_and(|share| share * SUSPECT_ONE_IN as f64 > 1.0) {
+            return Ok(Method::stream(plan.domain, "much of what a pilot read differs"));
+        }
+        let by_hash = seconds(&hashed);
+        let estimate =
+            |name: &str, seconds: &Sides<f64>| format!("{name} about {:.1} s and {:.1} s", seconds.source, seconds.target);
+        let why = format!("a pilot expects {}, {}", estimate("streaming to take", &by_stream), estimate("hashing", &by_hash));
+        // Both sides together: they may share their processors, and what one of them has to do here as well.
+        let total = |seconds: &Sides<f64>| seconds.source + seconds.target;
+        if total(&by_hash) * margin < total(&best.1) {
+            best = (pushed(grid, hashing.ways(), why), by_hash);
+        } else {
+            best.0.why = why;
+        }
     }
-    let grid = grid(plan, sessions, pushable).map_err(Halt::Failed)?;
-    let push = |side: Side| pilot(plan, sessions, side, |part| Ok(part.fingerprint(&grid)?.values().map(|print| print.rows).sum()));
-    let hashed = match on_both(|side| if *pushable.get(side) { push(side) } else { Ok(*streamed.get(side)) }) {
-        Err(Halt::Failed(error)) => return stream(&format!("a server cannot hash it: {error}")),
-        hashed => hashed?,
-    };
-    let pushed_side = |side: &Side| *pushable.get(*side);
-    Side::BOTH.into_iter().filter(pushed_side).for_each(|side| watch.piloted(side, 0, hashed.get(side).rows));
-    let seconds =
-        |pilot: &Sides<Pilot>| Sides::from_fn(|side| *plan.rows.get(side) as f64 / pilot.get(side).rows_per_second.max(1.0));
-    let (by_stream, by_push) = (seconds(&streamed), seconds(&hashed));
-    let wins = |side: Side| *pushable.get(side) && by_push.get(side) * MARGIN < *by_stream.get(side);
-    let ways = Sides::from_fn(|side| if wins(side) { Way::Push } else { Way::Stream });
-    let estimate = |name: &str, seconds: &Sides<f64>| format!("{name} about {:.0} s and {:.0} s", seconds.source, seconds.target);
-    let why = format!("a pilot expects {}, {}", estimate("streaming to take", &by_stream), estimate("hashing", &by_push));
-    match ways {
-        Sides { source: Way::Stream, target: Way::Stream } => stream(&why),
-        ways => Ok(pushed(grid, ways, why)),
-    }
+    Ok(best.0)
+}
+
+fn rates(pilots: &Sides<Pilot>) -> String {
+    format!("{:.0} and {:.0} MB/s", pilots.source.bytes_per_second / 1e6, pilots.target.bytes_per_second / 1e6)
 }
 
 fn pushed(grid: Grid, ways: Sides<Way>, why: String) -> Method {
@@ -212,19 +265,20 @@ fn pushed(grid: Grid, ways: Sides<Way>, why: String) -> Method {
 /// # Errors
 ///
 /// If the table cannot be cut into parts.
-pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, pushable: Sides<bool>) -> Result<Grid> {
-    let whole = Side::BOTH.into_iter().all(|side| !*pushable.get(side) || plan.pushes.get(side).extent.is_some());
+pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing) -> Result<Grid> {
+    let whole = Side::BOTH.into_iter().all(|side| !*hashing.there.get(side) || plan.pushes.get(side).extent.is_some());
     let spacings = Side::BOTH.map(|side| match whole && plan.whole_key {
         true => spacing_of(plan, sessions, side).map_err(|error| error.on(side)),
         false => Ok(None),
     });
     let spacing = spacings.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().reduce(f64::min);
+    let rows = plan.rows.source.max(plan.rows.target) as f64;
     let (position, width) = match spacing {
         Some(spacing) => (Position::Key, spacing * ROWS_PER_CELL as f64),
-        None => (Position::Hash, HASH_POSITIONS / (plan.rows.source.max(plan.rows.target) as f64 / ROWS_PER_HASH_CELL).max(1.0)),
+        None => (Position::Hash, HASH_POSITIONS / (rows / ROWS_PER_HASH_CELL).clamp(1.0, HASH_CELLS_MAX)),
     };
     let kinds = plan.pairing.columns.iter().map(|column| column.kind.clone()).collect();
-    Ok(Grid { position, width: (width as i64).max(1), salt: plan.digester.salt(), kinds })
+    Ok(Grid { position, width: (width as i64).max(1), salt: plan.digester.salt(), kinds, digest: hashing.digest.clone() })
 }
 
 /// How far the keys of a side lie apart, by the parts that it is cut into, else by the least and the greatest of them.
@@ -249,41 +303,6 @@ fn spacing(parts: &[(f64, f64)]) -> Option<f64> {
     let mut spacings: Vec<f64> = parts.windows(2).map(|pair| (pair[1].0 - pair[0].0) / pair[0].1.max(1.0)).collect();
     spacings.sort_by(f64::total_cmp);
     (spacings.len() >= PARTS_TO_JUDGE_BY).then(|| spacings[spacings.len() / 2])
-}
-
-/// What a pilot found of a side.
-#[derive(Debug, Clone, Copy)]
-struct Pilot {
-    rows: u64,
-    rows_per_second: f64,
-    bytes_per_second: f64,
-}
-
-fn rates(pilot: &Sides<Pilot>) -> String {
-    format!("{:.0} and {:.0} MB/s", pilot.source.bytes_per_second / 1e6, pilot.target.bytes_per_second / 1e6)
-}
-
-fn on_both(pilot: impl Fn(Side) -> Result<Pilot, Halt> + Sync) -> Result<Sides<Pilot>, Halt> {
-    let (source, target) = rayon::join(|| pilot(Side::Source), || pilot(Side::Target));
-    Ok(Sides { source: source?, target: target? })
-}
-
-/// Takes the time of the first parts of a side, read at once by `read`, which returns their rows.
-fn pilot(
-    plan: &Plan,
-    sessions: &Sides<Box<dyn Session>>,
-    side: Side,
-    read: impl Fn(Box<dyn Part + '_>) -> Result<u64> + Send + Sync,
-) -> Result<Pilot, Halt> {
-    let session = sessions.get(side);
-    let (before, failed) = (session.bytes_read(), |error: Error| Halt::Failed(error.on(side)));
-    let parts: Vec<Box<dyn Part + '_>> =
-        session.parts(plan.scans.get(side)).map_err(failed)?.take(PILOT_PARTS).collect::<Result<_>>().map_err(failed)?;
-    let started = Instant::now();
-    let rows: u64 = parts.into_par_iter().map(read).try_reduce(|| 0, |a, b| Ok(a + b)).map_err(failed)?;
-    let seconds = started.elapsed().as_secs_f64().max(1e-6);
-    let per_second = |count: u64| count as f64 / seconds;
-    Ok(Pilot { rows, rows_per_second: per_second(rows), bytes_per_second: per_second(session.bytes_read() - before) })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod matching;
 mod method;
 mod narrow;
 mod ordered;
+mod pilot;
 mod plan;
 mod pushed;
 mod repeats;

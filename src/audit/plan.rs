@@ -147,6 +147,7 @@ fn scan(pairing: &Pairing, side: Side, table: &Table, tells_absent: bool) -> Sca
         key_columns: pairing.key_columns,
         cells: None,
         any_order: false,
+        hashed_there: false,
         condition: pairing.conditions.get(side).clone(),
     }
 }

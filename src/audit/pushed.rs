@@ -15,16 +15,15 @@ use super::ledger::Ledger;
 use super::method::Way;
 use super::plan::Plan;
 use super::windows::{Halt, Watch, Windows};
-use crate::engines::{Scan, Session};
+use crate::engines::{Part, Scan, Session};
 use crate::error::{Error, Result};
 use crate::model::digest::Fingerprint;
 use crate::model::grid::{CellSums, Grid, GridCells, Selection};
-use crate::model::portable;
 use crate::model::range::{Evidence, RangeOutcome, RangeRecord};
 use crate::sides::{Side, Sides};
 
 /// If more than one row in this many lies in cells that differ, all rows are streamed.
-const SUSPECT_ONE_IN: u64 = 4;
+pub const SUSPECT_ONE_IN: u64 = 4;
 /// A row in bytes, for the room that it will take.
 const ROW_BYTES_GUESS: u64 = 256;
 
@@ -55,33 +54,11 @@ impl<'a> Pushed<'a> {
 
     /// The fingerprints of a side.
     fn sums(&self, side: Side) -> Result<CellSums, Halt> {
-        let scan = Scan { any_order: true, ..self.plan.scans.get(side).clone() };
+        let way = *self.ways.get(side);
+        let scan = Scan { any_order: true, hashed_there: way == Way::Push, ..self.plan.scans.get(side).clone() };
         let parts = self.sessions.get(side).parts(&scan).map_err(|error| Halt::Failed(error.on(side)))?;
-        let merge = |one: CellSums, other: CellSums| {
-            let (mut most, few) = if one.len() < other.len() { (other, one) } else { (one, other) };
-            few.into_iter().for_each(|(cell, print)| most.entry(cell).or_default().merge(print));
-            Ok(most)
-        };
-        let of_part = |part| match self.ways.get(side) {
-            Way::Push => self.watch.fingerprint(side, part, self.grid).map_err(Halt::unhashed),
-            Way::Stream => {
-                let mut sums = CellSums::new();
-                self.watch.read(side, part, |block| {
-                    block.iter().try_for_each(|row| {
-                        let digest = portable::digest(self.grid.salt, &self.grid.kinds, row.compared());
-                        sums.entry(self.cell_of(side, row.key())?).or_default().add(digest);
-                        Ok(())
-                    })
-                })?;
-                Ok(sums)
-            }
-        };
-        parts.par_bridge().map(of_part).try_reduce(CellSums::new, merge)
-    }
-
-    fn cell_of(&self, side: Side, key: &[u8]) -> Result<i64, Halt> {
-        let cell = self.grid.cell_of(key);
-        cell.ok_or_else(|| Halt::Failed(Error::new("found a key that has no position among whole numbers").on(side)))
+        let of_part = |part| sums(self.watch, side, way, part, self.grid);
+        parts.par_bridge().map(of_part).try_reduce(CellSums::new, |one, other| Ok(merged(one, other)))
     }
 
     /// Reads the rows of the suspects and sets them aside; they must be as many as the servers counted.
@@ -96,7 +73,7 @@ impl<'a> Pushed<'a> {
                 self.watch.read(side, part, |block| {
                     found.fetch_add(block.len() as u64, Relaxed);
                     block.iter().try_for_each(|row| {
-                        let cell = self.cells.binary_search(&self.cell_of(side, row.key())?);
+                        let cell = self.cells.binary_search(&cell_of(self.grid, side, row.key())?);
                         let cell = cell.map_err(|_| Halt::Failed(Error::new("found a row in a cell that has none").on(side)))?;
                         aside.push(side, cell, row).map_err(Halt::Failed)
                     })
@@ -129,6 +106,45 @@ impl<'a> Pushed<'a> {
             ledger.range(&RangeRecord { range: self.grid.range(above, up_to), evidence, outcome }).map_err(Halt::Report)
         })
     }
+}
+
+/// The fingerprints of a part, had in this way.
+///
+/// # Errors
+///
+/// [`Halt::Unhashed`] if a server does not hash it, and what ends the line.
+pub fn sums(watch: &Watch<'_>, side: Side, way: Way, part: Result<Box<dyn Part + '_>>, grid: &Grid) -> Result<CellSums, Halt> {
+    if way == Way::Push {
+        return watch.fingerprint(side, part, grid).map_err(Halt::unhashed);
+    }
+    let (mut sums, mut cell, mut print) = (CellSums::new(), 0, Fingerprint::default());
+    watch.read(side, part, |block| {
+        block.iter().try_for_each(|row| {
+            let next = cell_of(grid, side, row.key())?;
+            // Rows in the order of their keys have many in a cell one after the other.
+            if next != cell {
+                sums.entry(cell).or_default().merge(std::mem::take(&mut print));
+                cell = next;
+            }
+            print.add(grid.digest_of(row.compared()));
+            Ok(())
+        })
+    })?;
+    sums.entry(cell).or_default().merge(print);
+    sums.retain(|_, print| print.rows > 0);
+    Ok(sums)
+}
+
+/// All of the fingerprints of both.
+pub fn merged(one: CellSums, other: CellSums) -> CellSums {
+    let (mut most, few) = if one.len() < other.len() { (other, one) } else { (one, other) };
+    few.into_iter().for_each(|(cell, print)| most.entry(cell).or_default().merge(print));
+    most
+}
+
+fn cell_of(grid: &Grid, side: Side, key: &[u8]) -> Result<i64, Halt> {
+    let cell = grid.cell_of(key);
+    cell.ok_or_else(|| Halt::Failed(Error::new("found a key that has no position among whole numbers").on(side)))
 }
 
 impl Windows for Pushed<'_> {

@@ -3,14 +3,13 @@
 use std::time::Instant;
 
 use super::ledger::{Counts, Ledger};
-use super::method::{self, Method, grid, pushable};
+use super::method::{self, Hashing, Method, grid};
 use super::plan::Plan;
 use super::windows::{Halt, Watch};
 use crate::engines::Session;
 use crate::error::{Error, Result};
 use crate::model::comparison::{Comparison, Pairing};
 use crate::model::outline::Outline;
-use crate::model::portable;
 use crate::model::range::{Domain, Evidence, RangeOutcome, RangeRecord};
 use crate::model::row::BLOCK_ROWS_MAX;
 use crate::model::schema::Table;
@@ -155,8 +154,7 @@ pub fn outline(plan: &Plan, sessions: &Sides<Box<dyn Session>>, tables: &Sides<T
         Ok(method) => (method_summary(&method), None),
         Err(error) => (no_method(), Some(with_advice(&error))),
     };
-    let pushable = pushable(&plan.pushes).ok();
-    let grid = pushable.and_then(|pushable| grid(plan, sessions, pushable).ok());
+    let grid = Hashing::best(&plan.pushes).ok().and_then(|hashing| grid(plan, sessions, &hashing).ok());
     let push = plan.scans.as_ref().zip(sessions.as_ref()).map(|(scan, session)| session.push_statement(scan, grid.as_ref()?));
     let ranges = match plan.domain {
         Domain::KeyOrder => format!("of up to {BLOCK_ROWS_MAX} rows in the order of the key, both sides read once"),
@@ -184,7 +182,7 @@ fn key_names(pairing: &Pairing) -> Vec<String> {
 
 fn method_summary(method: &Method) -> MethodSummary {
     let Sides { source, target } = method.ways.map(|way| way.name().to_string());
-    let digest = method.grid.as_ref().map(|_| portable::NAME.to_string());
+    let digest = method.grid.as_ref().map(|grid| grid.digest.name().to_string());
     MethodSummary { domain: method.domain.name().to_string(), source, target, digest, why: method.why.clone() }
 }
 

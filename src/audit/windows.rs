@@ -138,26 +138,12 @@ impl<'a> Watch<'a> {
     /// [`Halt::Failed`] if it cannot; [`Halt::Interrupted`].
     pub fn fingerprint(&self, side: Side, part: Result<Box<dyn Part + '_>>, grid: &Grid) -> Result<CellSums, Halt> {
         self.check()?;
-        let sums = part.and_then(|part| part.fingerprint(grid)).map_err(|error| Halt::Failed(error.on(side)))?;
+        let sums = part.and_then(|part| Ok((part.weight_bytes(), part.fingerprint(grid)?)));
+        let (bytes, sums) = sums.map_err(|error| Halt::Failed(error.on(side)))?;
         let rows = sums.values().map(|print| print.rows).sum();
-        self.observer.read(rows, 0);
+        self.observer.read(rows, bytes);
         self.rows_hashed.get(side).fetch_add(rows, Relaxed);
         Ok(sums)
-    }
-
-    /// Counts what a pilot read, and what it let a server hash.
-    pub fn piloted(&self, side: Side, read: u64, hashed: u64) {
-        self.rows_read.get(side).fetch_add(read, Relaxed);
-        self.rows_hashed.get(side).fetch_add(hashed, Relaxed);
-    }
-
-    /// [`Watch::check`] for whoever reads without the line: an error where the user wants to stop.
-    ///
-    /// # Errors
-    ///
-    /// If the user wants to stop.
-    pub fn check_reading(&self) -> Result<()> {
-        self.check().map_err(|_| Error::new("reading was stopped"))
     }
 
     fn took(&self, rows: usize, bytes: usize, halt: &mut Option<Halt>, take: impl FnOnce() -> Result<(), Halt>) -> Result<()> {

@@ -20,6 +20,7 @@ use std::time::Duration;
 pub use deferred::{Deferred, Native};
 
 use crate::error::{Error, Result};
+use crate::model::chained::Form;
 use crate::model::grid::{CellSums, Grid, Selection};
 use crate::model::kind::Kind;
 use crate::model::row::RowBlock;
@@ -104,14 +105,24 @@ pub trait Session: Send + Sync {
 pub struct Pushes {
     /// Whether it can, by [portable text](crate::model::portable); if not, why.
     pub able: Result<(), String>,
+    /// What it can hash of each column [value by value](crate::model::chained), which costs it less than sending the row;
+    /// `None`: it cannot.
+    pub forms: Option<Vec<Form>>,
     /// The least and the greatest key, where the key is one column of whole numbers that fit 64 bits, and there is a row.
     pub extent: Option<(i64, i64)>,
+}
+
+impl Pushes {
+    /// Whether it can in any way, which only servers can.
+    pub fn is_able(&self) -> bool {
+        self.able.is_ok() || self.forms.is_some()
+    }
 }
 
 impl Default for Pushes {
     /// Not at all: the rows are at hand, and no server has them.
     fn default() -> Self {
-        Pushes { able: Err("the rows are read here, no server has them".to_string()), extent: None }
+        Pushes { able: Err("the rows are read here, no server has them".to_string()), forms: None, extent: None }
     }
 }
 
@@ -213,6 +224,8 @@ pub struct Scan {
     pub cells: Option<Arc<Selection>>,
     /// Whether the parts may come in any order: then they are cut as is cheapest.
     pub any_order: bool,
+    /// Whether the server hashes the rows: then parts may be as large as is cheapest.
+    pub hashed_there: bool,
     /// If set, only rows that meet this condition, in the engine's own language, are read at all.
     pub condition: Option<String>,
 }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::canonical::{Tag, push_whole, take};
+use super::chained::{self, Form};
 use super::digest::{Fingerprint, key_hash};
 use super::kind::Kind;
 use super::number;
@@ -23,6 +24,27 @@ pub struct Grid {
     pub salt: u64,
     /// What the compared columns are read as, those of the key first.
     pub kinds: Vec<Kind>,
+    /// How rows are digested.
+    pub digest: Digest,
+}
+
+/// How rows are digested where servers do it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Digest {
+    /// By [portable text](portable), which every server can write.
+    Portable,
+    /// [Value by value](chained), as PostgreSQL alone can; what is hashed of each column.
+    Chained(Vec<Form>),
+}
+
+impl Digest {
+    /// The name in the report.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Digest::Portable => portable::NAME,
+            Digest::Chained(_) => chained::NAME,
+        }
+    }
 }
 
 /// What the position of a row is.
@@ -30,9 +52,12 @@ pub struct Grid {
 pub enum Position {
     /// Its key: one whole number that fits 64 bits, unique, never NULL.
     Key,
-    /// 60 bits of the SHA-256 of its key as portable text.
+    /// 60 bits of the digest of its key.
     Hash,
 }
+
+/// Bits of a chained hash that are not part of a position.
+pub const UNUSED_BITS: u32 = 4;
 
 /// Fingerprints by cell; cells without rows are not among them.
 pub type CellSums = HashMap<i64, Fingerprint>;
@@ -50,9 +75,21 @@ impl Grid {
     pub fn cell_of(&self, key: &[u8]) -> Option<i64> {
         let position = match self.position {
             Position::Key => i64::try_from(number::read_i128(take(&mut &key[..])?.bytes)?).ok()?,
-            Position::Hash => portable::hash_position(self.salt, &self.kinds, key),
+            Position::Hash => match &self.digest {
+                Digest::Portable => portable::hash_position(self.salt, &self.kinds, key),
+                Digest::Chained(forms) => (chained::hash(self.salt, forms, &self.kinds, key) >> UNUSED_BITS) as i64,
+            },
         };
         Some(position / self.width)
+    }
+
+    /// The digest of a row whose compared values are `row`, in canonical bytes.
+    pub fn digest_of(&self, row: &[u8]) -> u128 {
+        match &self.digest {
+            Digest::Portable => portable::digest(self.salt, &self.kinds, row),
+            // Servers add up numbers with a sign.
+            Digest::Chained(forms) => chained::hash(self.salt, forms, &self.kinds, row) as i64 as u128,
+        }
     }
 
     /// The first and the last position of a cell. Division drops what is behind the point, as it does on all servers:
@@ -145,7 +182,7 @@ mod tests {
     use super::*;
 
     fn grid(width: i64) -> Grid {
-        Grid { position: Position::Key, width, salt: 1, kinds: vec![Kind::Number] }
+        Grid { position: Position::Key, width, salt: 1, kinds: vec![Kind::Number], digest: Digest::Portable }
     }
 
     #[test]
@@ -167,7 +204,9 @@ mod tests {
         let mut text = Vec::new();
         super::super::canonical::push_bytes(&mut text, Tag::Text, b"x");
         assert_eq!(grid(5).cell_of(&text), None);
-        assert!(Grid { position: Position::Hash, kinds: vec![Kind::Text], ..grid(1 << 40) }.cell_of(&text).is_some());
+        let hashed = Grid { position: Position::Hash, kinds: vec![Kind::Text], ..grid(1) };
+        let chained = Grid { digest: Digest::Chained(vec![Form::Text]), ..hashed.clone() };
+        assert!([hashed, chained].iter().all(|grid| (0..1 << 60).contains(&grid.cell_of(&text).unwrap())));
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! The definition of "equal" is in [`canonical`]; everything else follows from it.
 
 pub mod canonical;
+pub mod chained;
 pub mod comparison;
 pub mod digest;
 pub mod finding;
 pub mod grid;
 pub mod json;
 pub mod kind;
+pub mod lookup3;
 pub mod number;
 pub mod outline;
 pub mod packed;

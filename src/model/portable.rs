@@ -70,6 +70,15 @@ fn text(salt: u64, kinds: &[Kind], values: &[u8]) -> Vec<u8> {
 }
 
 fn push(out: &mut Vec<u8>, kind: &Kind, value: Canonical<'_>) {
+    if !push_value(out, kind, value) {
+        // A value that is not of the column's kind, which only files and SQLite have. No server writes this.
+        out.extend_from_slice(format!("!{}:{}:", value.tag as u8, value.bytes.len()).as_bytes());
+        out.extend_from_slice(value.bytes);
+    }
+}
+
+/// Appends the text of a value; of one that is not of the column's kind nothing, and says `false`.
+pub fn push_value(out: &mut Vec<u8>, kind: &Kind, value: Canonical<'_>) -> bool {
     match (kind, value.tag) {
         (_, Tag::Null) => out.push(b'n'),
         (Kind::Boolean, Tag::Boolean) => out.push(b'0' + u8::from(value.bytes == [1])),
@@ -84,12 +93,9 @@ fn push(out: &mut Vec<u8>, kind: &Kind, value: Canonical<'_>) {
         | (Kind::Timestamp, Tag::Timestamp)
         | (Kind::Uuid, Tag::Uuid) => out.extend_from_slice(render(value).as_bytes()),
         (Kind::Instant, Tag::Instant) => out.extend_from_slice(render(value).trim_end_matches('Z').as_bytes()),
-        // Values that are not of the column's kind, which only files and SQLite have. No server writes this.
-        _ => {
-            out.extend_from_slice(format!("!{}:{}:", value.tag as u8, value.bytes.len()).as_bytes());
-            out.extend_from_slice(value.bytes);
-        }
+        _ => return false,
     }
+    true
 }
 
 #[cfg(test)]

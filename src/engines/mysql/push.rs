@@ -41,7 +41,7 @@ pub(super) fn pushes(conn: &mut Conn, described: &Described, scan: &Scan) -> Res
         }
         _ => None,
     };
-    Ok(Pushes { able, extent })
+    Ok(Pushes { able, forms: None, extent })
 }
 
 /// Whether the index that ranges are cut by is one of the key alone.

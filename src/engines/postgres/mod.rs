@@ -5,6 +5,7 @@
 
 mod array;
 mod catalog;
+mod chain;
 mod client;
 mod connect;
 mod decode;

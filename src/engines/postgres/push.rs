@@ -1,14 +1,11 @@
 //! Fingerprints added up by the server: one grouped scan for each part, which sends a few bytes for each cell.
 //!
-//! Rows are digested by the SHA-256 of their portable text; see [`portable`](crate::model::portable).
-//!
-//! PostgreSQL's own `hash_record_extended` would be four times faster, and is not used: its hashes of numbers pass over the sign,
-//! those of eight bytes are folded to four, and the hash of a record is linear in those of its columns. `docs/push-down.md`
-//! has the whole list, the tests have the proof.
+//! Rows are digested [value by value](super::chain), or by the SHA-256 of their [portable text](crate::model::portable).
 
 use tokio_postgres::SimpleQueryRow;
 
-use super::catalog::{Attribute, Relation};
+use super::catalog::Relation;
+use super::chain;
 use super::client::Client;
 use super::failure::failure;
 use super::keys;
@@ -18,7 +15,7 @@ use super::types::{Cast, Wire};
 use crate::engines::{Pushes, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::digest::Fingerprint;
-use crate::model::grid::{CellSums, Grid, GridCells, Position};
+use crate::model::grid::{CellSums, Digest, Grid, GridCells, Position, UNUSED_BITS};
 use crate::model::kind::Kind;
 use crate::model::portable::{HALF_DIGITS, joined, salt_text};
 use crate::model::schema::Type;
@@ -37,15 +34,18 @@ const RANGES_PER_STATEMENT: usize = 256;
 /// If the server does not answer.
 pub fn pushes(client: &mut Client, relation: &Relation, scan: &Scan, version: i32) -> Result<Pushes> {
     let rows = client.texts("show server_encoding").map_err(|error| failure("ask for the server's encoding", &error))?;
-    let able = match rows.first().and_then(|row| row.get(0)) {
-        Some("UTF8") => texts(relation, &scan.columns, version).map(|_| ()),
+    let encoding = rows.first().and_then(|row| row.get(0));
+    let is_utf8 = encoding == Some("UTF8");
+    let able = match encoding {
+        _ if is_utf8 => texts(relation, &scan.columns, version).map(|_| ()),
         encoding => Err(format!("the database's text is {}, expected UTF8", encoding.unwrap_or("of an unknown encoding"))),
     };
-    let extent = match (able.is_ok(), keys::has_index(relation, scan), &scan.columns[..scan.key_columns]) {
+    let forms = if is_utf8 { chain::forms(relation, scan, version) } else { None };
+    let extent = match (able.is_ok() || forms.is_some(), keys::has_index(relation, scan), &scan.columns[..scan.key_columns]) {
         (true, true, [key]) if relation.columns[key.index].read.wire == Wire::Integer => extent(client, relation, key)?,
         _ => None,
     };
-    Ok(Pushes { able, extent })
+    Ok(Pushes { able, forms, extent })
 }
 
 /// The least and the greatest value of a column of whole numbers.
@@ -57,35 +57,38 @@ fn extent(client: &mut Client, relation: &Relation, key: &ScanColumn) -> Result<
     Ok(end(0).zip(end(1)))
 }
 
-fn column(relation: &Relation, column: &ScanColumn) -> String {
+/// The name of a column, quoted.
+pub fn column(relation: &Relation, column: &ScanColumn) -> String {
     identifier(&relation.table.columns[column.index].name)
 }
 
 /// The expressions for the portable text of some columns.
 fn texts(relation: &Relation, columns: &[ScanColumn], version: i32) -> Result<Vec<String>, String> {
     let text = |scanned: &ScanColumn| {
-        let attribute = &relation.columns[scanned.index];
-        let text = text(attribute, &column(relation, scanned), &scanned.kind, version);
-        text.map(|text| format!("coalesce({text}, 'n')")).ok_or_else(|| {
+        let text = text(relation, scanned, version).ok_or_else(|| {
             let column = &relation.table.columns[scanned.index];
             format!("column {} of type {} compared as {} has no portable text", column.name, column.native, scanned.kind)
+        })?;
+        Ok(match scanned.kind {
+            Kind::Text | Kind::PaddedText => format!("coalesce(octet_length({text}) || ':' || {text}, 'n')"),
+            _ => format!("coalesce({text}, 'n')"),
         })
     };
     columns.iter().map(text).collect()
 }
 
-/// The expression for the portable text of a column; NULL where the value is NULL.
-fn text(attribute: &Attribute, name: &str, kind: &Kind, version: i32) -> Option<String> {
-    let ty = &attribute.read.ty;
-    let framed = |text: String| format!("octet_length({text}) || ':' || {text}");
-    let is_builtin = attribute.read.base.schema.as_deref() == Some("pg_catalog");
-    Some(match (kind, ty) {
+/// The expression for the portable text of a column, for text without its length; NULL where the value is NULL.
+pub fn text(relation: &Relation, scanned: &ScanColumn, version: i32) -> Option<String> {
+    let (read, name) = (&relation.columns[scanned.index].read, column(relation, scanned));
+    let is_builtin = read.base.schema.as_deref() == Some("pg_catalog");
+    Some(match (&scanned.kind, &read.ty) {
         (Kind::Number, Type::Integer { .. }) => format!("{name}::text"),
         (Kind::Number | Kind::Boolean, Type::Boolean) => format!("{name}::int4::text"),
         (Kind::Number, Type::Decimal { .. } | Type::Number) if version >= TRIM_SCALE_SINCE => format!("trim_scale({name})::text"),
-        (Kind::Text, Type::Text) if attribute.read.cast == Cast::None && !is_builtin => framed(enumeration(name)),
-        (Kind::Text, Type::Text) => framed(format!("{name}::text")),
-        (Kind::PaddedText, Type::Text | Type::Char) => framed(format!("rtrim({name}::text, ' ')")),
+        // An enumeration may have a cast of its own to text.
+        (Kind::Text, Type::Text) if read.cast == Cast::None && !is_builtin => format!("textin(enum_out({name}))"),
+        (Kind::Text, Type::Text) => format!("{name}::text"),
+        (Kind::PaddedText, Type::Text | Type::Char) => format!("rtrim({name}::text, ' ')"),
         (Kind::Bytes, Type::Bytes) => format!("encode({name}, 'hex')"),
         (Kind::Date, Type::Date) | (Kind::Time, Type::Time { .. }) | (Kind::Uuid, Type::Uuid) => format!("{name}::text"),
         (Kind::Timestamp | Kind::Instant, Type::Date) => format!("{name}::timestamp::text"),
@@ -93,11 +96,6 @@ fn text(attribute: &Attribute, name: &str, kind: &Kind, version: i32) -> Option<
         (Kind::Instant, Type::Instant { .. }) => format!("({name} at time zone 'UTC')::text"),
         _ => return None,
     })
-}
-
-/// The text of a value of an enumeration, which may have a cast of its own to text.
-fn enumeration(name: &str) -> String {
-    format!("textin(enum_out({name}))")
 }
 
 /// The SHA-256 of some texts behind the salt, in hexadecimal digits.
@@ -116,7 +114,13 @@ fn cell(relation: &Relation, scan: &Scan, grid: &Grid, version: i32) -> Result<S
     let key = &scan.columns[..scan.key_columns];
     let position = match grid.position {
         Position::Key => format!("{}::int8", column(relation, &key[0])),
-        Position::Hash => half(&sha256(grid, &texts(relation, key, version)?), 1),
+        Position::Hash => match &grid.digest {
+            Digest::Portable => half(&sha256(grid, &texts(relation, key, version)?), 1),
+            Digest::Chained(forms) => {
+                let hash = chain::hash(relation, key, grid, forms, version)?;
+                format!("(({hash} >> {UNUSED_BITS}) & {})", u64::MAX >> UNUSED_BITS)
+            }
+        },
     };
     Ok(format!("{position} / {}", grid.width))
 }
@@ -135,8 +139,10 @@ pub fn statement(
     from: &str,
     condition: &str,
 ) -> Result<String, String> {
-    let digest = sha256(grid, &texts(relation, &scan.columns, version)?);
-    let (high, low) = (half("d", 1), half("d", 1 + HALF_DIGITS));
+    let (digest, high, low) = match &grid.digest {
+        Digest::Portable => (sha256(grid, &texts(relation, &scan.columns, version)?), half("d", 1), half("d", 1 + HALF_DIGITS)),
+        Digest::Chained(forms) => (chain::hash(relation, &scan.columns, grid, forms, version)?, "0".to_string(), "d".to_string()),
+    };
     // Without `offset 0` the digest would be computed once for each place that it is used at.
     Ok(format!(
         "select cell, count(*), count(d), sum({high}), sum({low}) from (select {} as cell, {digest} as d from {from} \

@@ -15,6 +15,10 @@ const PART_BYTES: u64 = 4 << 20;
 /// Parts of huge tables are larger, as there would be too many of them.
 const PART_BYTES_MAX: u64 = 32 << 20;
 const PARTS_TARGET: u64 = 16_384;
+/// Parts whose rows the server hashes send little: each of them has rows of most cells, so the fewer the better, as long as
+/// there is work for all connections and each statement takes no more than seconds.
+const HASHED_PARTS_TARGET: u64 = 32;
+const HASHED_PART_BYTES_MAX: u64 = 64 << 20;
 /// How far rows must be stored in the order of their keys for an index to be read as fast as the table itself.
 const AGREEMENT_MIN: f64 = 0.9;
 /// Up to this size a table is read by its index whatever the order of its rows: it stays in memory.
@@ -89,6 +93,12 @@ impl Size {
         let part = (self.bytes() / PARTS_TARGET).clamp(PART_BYTES, PART_BYTES_MAX);
         (self.bytes().div_ceil(part).max(1), part)
     }
+
+    /// About how many bytes a part of a scan by place should have.
+    fn part_bytes(&self, scan: &Scan) -> u64 {
+        let (_, part) = self.parts();
+        if scan.hashed_there { part.max((self.bytes() / HASHED_PARTS_TARGET).min(HASHED_PART_BYTES_MAX)) } else { part }
+    }
 }
 
 /// Whether a scan can be cut by key at all.
@@ -123,7 +133,7 @@ pub fn slices(relation: &Relation, scan: &Scan, cut: &Cut, size: &Size) -> Vec<S
             let from = keys::source(relation.class, &relation.table.name);
             vec![Slice { from, condition: "true".to_string(), weight_bytes, least_key: None, has_places: false }]
         }
-        Cut::Places => by_place(relation, size),
+        Cut::Places => by_place(relation, size, size.part_bytes(scan)),
         Cut::Keys(sample) => by_key(relation, scan, sample, size),
     }
 }
@@ -155,8 +165,7 @@ fn by_key(relation: &Relation, scan: &Scan, sample: &Sample, size: &Size) -> Vec
 
 /// Ranges of pages of each store. Where the user may read the table but not its partitions by their own names, of
 /// all of them at once.
-fn by_place(relation: &Relation, size: &Size) -> Vec<Slice> {
-    let (_, part_bytes) = size.parts();
+fn by_place(relation: &Relation, size: &Size, part_bytes: u64) -> Vec<Slice> {
     if relation.stores.iter().any(|store| !store.is_readable) {
         let pages = size.stores.iter().map(|(pages, _)| *pages).max().unwrap_or(0);
         let mut slices = page_ranges(&keys::source(relation.class, &relation.table.name), pages, size.bytes(), part_bytes);

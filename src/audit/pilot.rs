@@ -1,0 +1,117 @@
+//! Pilots: the first parts of both sides, read in one way or another, to see how long it takes and how much differs.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use super::method::Way;
+use super::plan::Plan;
+use super::pushed::{self, merged};
+use super::windows::{Halt, Watch};
+use crate::engines::{Part, Session};
+use crate::error::{Error, Result};
+use crate::model::digest::Fingerprint;
+use crate::model::grid::{CellSums, Grid, Position};
+use crate::sides::{Side, Sides};
+
+/// Parts that a pilot reads of a side: few, as all of them are read again.
+const PARTS: usize = 1;
+/// Cells fewer than this say nothing of how much differs.
+const CELLS_TO_JUDGE_BY: usize = 16;
+
+/// What a pilot found of a side.
+#[derive(Debug, Clone, Default)]
+pub struct Pilot {
+    rows_per_second: f64,
+    /// Bytes that came over the line.
+    pub bytes_per_second: f64,
+    /// The fingerprints of its cells.
+    sums: CellSums,
+    /// Cells before this one are complete, as far as the order of the parts is known.
+    complete: Option<i64>,
+}
+
+impl Pilot {
+    /// Streams the first parts of both sides.
+    ///
+    /// # Errors
+    ///
+    /// If a side cannot be read, and what ends the line.
+    pub fn stream(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>) -> Result<Sides<Pilot>, Halt> {
+        on_both(plan, sessions, None, |side, part| {
+            let mut rows = 0;
+            watch.read_deferred(side, Ok(part), |more| {
+                rows += more.len() as u64;
+                Ok(())
+            })?;
+            Ok(CellSums::from([(0, Fingerprint { rows, sum: 0 })]))
+        })
+    }
+
+    /// Adds up the fingerprints of the first parts of both sides, had in these ways.
+    ///
+    /// # Errors
+    ///
+    /// If a side cannot be read, or a server cannot hash it, and what ends the line.
+    pub fn hash(
+        plan: &Plan,
+        sessions: &Sides<Box<dyn Session>>,
+        watch: &Watch<'_>,
+        ways: Sides<Way>,
+        grid: &Grid,
+    ) -> Result<Sides<Pilot>, Halt> {
+        on_both(plan, sessions, Some(grid), |side, part| pushed::sums(watch, side, *ways.get(side), Ok(part), grid))
+    }
+
+    /// How long so many rows would take, in seconds.
+    pub fn seconds_for(&self, rows: u64) -> f64 {
+        rows as f64 / self.rows_per_second.max(1.0)
+    }
+}
+
+fn on_both(
+    plan: &Plan,
+    sessions: &Sides<Box<dyn Session>>,
+    grid: Option<&Grid>,
+    read: impl Fn(Side, Box<dyn Part + '_>) -> Result<CellSums, Halt> + Sync,
+) -> Result<Sides<Pilot>, Halt> {
+    let pilot = |side: Side| {
+        let session = sessions.get(side);
+        let failed = |error: Error| Halt::Failed(error.on(side));
+        let mut all = session.parts(plan.scans.get(side)).map_err(failed)?;
+        let parts: Vec<Box<dyn Part + '_>> = all.by_ref().take(PARTS).collect::<Result<_>>().map_err(failed)?;
+        let next = all.next().transpose().map_err(failed)?;
+        let complete = next.and_then(|part| grid?.cell_of(part.least_key()?));
+        let (before, started) = (session.bytes_read(), Instant::now());
+        let sums =
+            parts.into_par_iter().map(|part| read(side, part)).try_reduce(CellSums::new, |one, other| Ok(merged(one, other)))?;
+        let per_second = |count: u64| count as f64 / started.elapsed().as_secs_f64().max(1e-6);
+        Ok(Pilot {
+            rows_per_second: per_second(sums.values().map(|print| print.rows).sum()),
+            bytes_per_second: per_second(session.bytes_read() - before),
+            sums,
+            complete,
+        })
+    };
+    let (source, target) = rayon::join(|| pilot(Side::Source), || pilot(Side::Target));
+    Ok(Sides { source: source?, target: target? })
+}
+
+/// The share of the rows that lie in cells that differ, among the cells that a pilot read in full on both sides; `None`: there
+/// are too few of them. A guess.
+pub fn share_suspect(pilots: &Sides<Pilot>, grid: &Grid) -> Option<f64> {
+    let complete = pilots.source.complete?.min(pilots.target.complete?);
+    if grid.position != Position::Key {
+        return None;
+    }
+    let mut cells: BTreeMap<i64, Sides<Fingerprint>> = BTreeMap::new();
+    for side in Side::BOTH {
+        let sums = pilots.get(side).sums.iter().filter(|(cell, _)| **cell < complete);
+        sums.for_each(|(cell, print)| *cells.entry(*cell).or_default().get_mut(side) = *print);
+    }
+    let rows = |prints: &Sides<Fingerprint>| prints.source.rows + prints.target.rows;
+    let all: u64 = cells.values().map(rows).sum();
+    let suspect: u64 = cells.values().filter(|prints| prints.source != prints.target).map(rows).sum();
+    (cells.len() >= CELLS_TO_JUDGE_BY).then(|| suspect as f64 / all.max(1) as f64)
+}

@@ -1,0 +1,113 @@
+//! Rows that PostgreSQL hashes value by value.
+
+use tieout::audit::{Choices, Limits};
+use tieout::engines::{self, OpenOptions};
+use tieout::model::chained::NAME;
+use tieout::sides::Sides;
+
+use crate::databases::Engine;
+use crate::methods::orders;
+use crate::model::run::{self, Way};
+use crate::support::Dir;
+
+/// Why PostgreSQL's record hash is not used: summed up, it sees none of these differences, whatever its seed. Hashing value by
+/// value, by hash functions of the same family, must see them all.
+#[test]
+fn what_the_record_hash_of_postgres_folds_away_is_found() {
+    let databases = orders([Engine::Postgres, Engine::Postgres], ["bigint", "bigint"], 2_000, &[]);
+    let at = |micros: i64| format!("timestamp '2000-01-01' + {micros} * interval '1 microsecond'");
+    let fill = format!(
+        "create table folds (k bigint primary key, n bigint, t timestamp, z timestamptz, c time, s text, m numeric(10,2)); \
+         insert into folds select v, 1, {}, {}, time '00:00:00.000001', v::text, 5 from orders",
+        at(1),
+        at(1)
+    );
+    databases.iter().for_each(|database| database.run(&fill));
+    let folded = 1_i64 << 32;
+    let edits = [
+        // The same when the halves are folded into one: 0x0_00000001 and 0x1_00000000.
+        (format!("update folds set n = {folded} where k = 5"), 1),
+        (format!("update folds set t = {} where k = 6", at(folded)), 1),
+        (format!("update folds set z = {} where k = 7", at(folded)), 1),
+        (format!("update folds set c = time '00:00:00' + {folded} * interval '1 microsecond' where k = 8"), 1),
+        // The sign of a number is not hashed.
+        ("update folds set m = -5 where k = 11".to_string(), 1),
+        // The same in every column, row for row: two rows swap their values.
+        ("update folds set s = case k when 9 then '10' when 10 then '9' else s end where k in (9, 10)".to_string(), 2),
+    ];
+    let mut changed = 0;
+    for (edit, rows) in &edits {
+        databases[1].run(edit);
+        changed += rows;
+        for (at, seed) in [(0, 1), (1, 77)] {
+            // Equal sums: the hash by itself is blind.
+            let sum = |side: usize| {
+                databases[side].run(&format!("drop table if exists s{at}; create table s{at} as select mod(sum(hash_record_extended(f, {seed})), 18446744073709551616) as h from folds f"));
+                let dir = Dir::new();
+                let locations = [databases[0].table(&format!("s{at}")), databases[side].table(&format!("s{at}"))];
+                dir.diff_words(&[locations[0].as_str(), &locations[1], "--no-key"]).verdict().to_string()
+            };
+            sum(0);
+            assert_eq!(sum(1), "tied_out", "{edit}: the fold is gone, and this test with it");
+        }
+        let locations = databases.each_ref().map(|database| database.table("folds"));
+        let run = Dir::new().diff_words(&[locations[0].as_str(), &locations[1], "--method", "push"]);
+        run.drift([0, 0, changed, 0]);
+        assert_eq!(run.table()["method"]["target"], "push");
+        assert_eq!(run.table()["method"]["digest"], NAME);
+    }
+}
+
+/// Columns that the two sides declare differently are hashed in a form that both have, so that equal rows need not come over.
+#[test]
+fn columns_declared_differently_are_hashed_alike() {
+    // The types of both sides, and what is in row v.
+    let columns = [
+        (["integer", "bigint"], "v"),
+        (["bigint", "numeric"], "v"),
+        (["numeric(12,2)", "numeric(14,4)"], "v / 4.0"),
+        (["boolean", "integer"], "v % 2"),
+        (["real", "double precision"], "v / 8.0"),
+        (["varchar(40)", "text"], "'x' || v"),
+        (["char(12)", "varchar(12)"], "'y' || v"),
+        (["timestamp", "timestamptz"], "timestamp '2024-01-01' + v * interval '1 second'"),
+        (["date", "timestamp"], "date '1969-12-31' + v % 3"),
+        (["oid", "bigint"], "v"),
+    ];
+    let databases = orders([Engine::Postgres, Engine::Postgres], ["bigint", "bigint"], 2_000, &[]);
+    for (side, database) in databases.iter().enumerate() {
+        let types: Vec<String> = columns.iter().enumerate().map(|(i, (types, _))| format!("c{i} {}", types[side])).collect();
+        let values: Vec<String> = columns.iter().map(|(types, value)| format!("({value})::{}", types[side])).collect();
+        let nulls = vec!["null"; columns.len()];
+        database.run(&format!("create table apart (k bigint primary key, {})", types.join(", ")));
+        database.run(&format!("insert into apart select v, {} from orders", values.join(", ")));
+        database.run(&format!("insert into apart values (-1, {})", nulls.join(", ")));
+    }
+    let locations = databases.each_ref().map(|database| database.table("apart"));
+    for [source, target] in [[0, 1], [1, 0]] {
+        let run = Dir::new().diff_words(&[locations[source].as_str(), &locations[target], "--method", "push"]);
+        run.tied_out();
+        assert_eq!(run.table()["method"]["digest"], NAME);
+        assert_eq!(run.table()["rows_streamed"]["source"], 0, "{run:#?}");
+    }
+    for i in 0..columns.len() {
+        databases[1].run(&format!("update apart set c{i} = null where k = 77"));
+        let run = Dir::new().diff_words(&[locations[0].as_str(), &locations[1], "--method", "push"]);
+        run.drift([0, 0, 1, 0]);
+        assert_eq!(run.column(&format!("c{i}"))["changed"], 1);
+    }
+}
+
+/// If a pilot sees that most cells differ, hashing would be for nothing.
+#[test]
+fn a_pilot_sees_that_much_differs() {
+    let databases =
+        orders([Engine::Postgres, Engine::Postgres], ["bigint", "bigint"], 200_000, &["update orders set v = -v where v % 50 = 0"]);
+    databases.iter().for_each(|database| database.run("analyze orders"));
+    let open = |at: usize| engines::open(&databases[at].location, &OpenOptions::default()).unwrap();
+    let sessions = Sides { source: open(0), target: open(1) };
+    let limits = Limits { pilot_bytes: 0, ..Limits::default() };
+    let (summary, ..) = run::audit(&Choices::default(), &sessions, &Way { jobs: 2, limits, seed: 5 }).unwrap();
+    assert_eq!(summary.differences.changed, 4_000);
+    assert_eq!(summary.method.why, "much of what a pilot read differs");
+}
