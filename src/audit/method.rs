@@ -83,6 +83,8 @@ const PORTABLE_MARGIN: f64 = 1.5;
 /// The same of hashing value by value: it may seem a little slower, as it leaves the line and this machine alone, and a pilot
 /// is easily disturbed.
 const CHAINED_MARGIN: f64 = 0.75;
+/// Cells of whole keys at most, about: their fingerprints are held in memory, some hundred bytes for each.
+const KEY_CELLS_MAX: u64 = 1 << 18;
 /// Rows that a cell of key hashes is meant to hold. Each part of a table has rows of nearly all cells, so there must not
 /// be many.
 const ROWS_PER_HASH_CELL: f64 = 2048.0;
@@ -272,10 +274,10 @@ pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing) 
         false => Ok(None),
     });
     let spacing = spacings.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().reduce(f64::min);
-    let rows = plan.rows.source.max(plan.rows.target) as f64;
+    let rows = plan.rows.source.max(plan.rows.target);
     let (position, width) = match spacing {
-        Some(spacing) => (Position::Key, spacing * ROWS_PER_CELL as f64),
-        None => (Position::Hash, HASH_POSITIONS / (rows / ROWS_PER_HASH_CELL).clamp(1.0, HASH_CELLS_MAX)),
+        Some(spacing) => (Position::Key, spacing * ROWS_PER_CELL.max(rows / KEY_CELLS_MAX) as f64),
+        None => (Position::Hash, HASH_POSITIONS / (rows as f64 / ROWS_PER_HASH_CELL).clamp(1.0, HASH_CELLS_MAX)),
     };
     let kinds = plan.pairing.columns.iter().map(|column| column.kind.clone()).collect();
     Ok(Grid { position, width: (width as i64).max(1), salt: plan.digester.salt(), kinds, digest: hashing.digest.clone() })

@@ -176,7 +176,9 @@ pub fn sums(client: &mut Client, statement: &str) -> Result<CellSums> {
 pub fn slices(relation: &Relation, scan: &Scan, cells: &GridCells, version: i32, slices: Vec<Slice>) -> Result<Vec<Slice>, String> {
     if cells.grid.position == Position::Hash || !keys::has_index(relation, scan) {
         let list: Vec<String> = cells.cells.iter().map(i64::to_string).collect();
-        let within = format!("{} = any('{{{}}}'::int8[])", cell(relation, scan, &cells.grid, version)?, list.join(","));
+        // A subquery is hashed once; an array is searched from end to end for each row before PostgreSQL 14.
+        let cell = cell(relation, scan, &cells.grid, version)?;
+        let within = format!("{cell} in (select unnest('{{{}}}'::int8[]))", list.join(","));
         let narrowed = slices.into_iter().map(|slice| Slice { condition: format!("{} and {within}", slice.condition), ..slice });
         return Ok(narrowed.collect());
     }
