@@ -1,8 +1,9 @@
 //! Both sides read in any order: the key-hash domain, as one window.
 //!
 //! The first reading of a side gives the fingerprints of all its cells. Only rows of cells that differ are read a
-//! second time; they are set aside by partition and then compared partition by partition. When most cells differ
-//! the second reading takes nearly all rows, and is then just that: one streaming comparison through the spool.
+//! second time, by their places if they are few and the engine can; they are set aside by partition and then compared
+//! partition by partition. When most cells differ the second reading takes nearly all rows, and is then just that: one
+//! streaming comparison through the spool.
 
 use std::ops::Range as Indexes;
 use std::sync::Arc;

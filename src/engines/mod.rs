@@ -10,6 +10,7 @@ pub mod deferred;
 pub mod files;
 pub mod memory;
 pub mod mysql;
+pub mod places;
 pub mod postgres;
 pub mod rows;
 pub mod sqlite;

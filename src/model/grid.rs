@@ -168,6 +168,14 @@ impl Selection {
         }
     }
 
+    /// About what share of all rows is among them; `None`: not known.
+    pub fn share(&self) -> Option<f64> {
+        match self {
+            Selection::Hashes(cells) => Some(cells.share()),
+            Selection::Positions(_) => None,
+        }
+    }
+
     /// The cells of the grid, if it is one.
     pub fn positions(&self) -> Option<&GridCells> {
         match self {

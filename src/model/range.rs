@@ -221,14 +221,24 @@ impl Cells {
 pub struct CellSet {
     cells: Cells,
     bits: Vec<u64>,
+    /// How many there are.
+    held: usize,
 }
 
 impl CellSet {
     /// The set of those `cells` for which `holds` is true.
     pub fn new(cells: Cells, mut holds: impl FnMut(usize) -> bool) -> Self {
-        let mut bits = vec![0; cells.count().div_ceil(64)];
-        (0..cells.count()).filter(|&cell| holds(cell)).for_each(|cell| bits[cell / 64] |= 1 << (cell % 64));
-        CellSet { cells, bits }
+        let (mut bits, mut held) = (vec![0; cells.count().div_ceil(64)], 0);
+        for cell in (0..cells.count()).filter(|&cell| holds(cell)) {
+            bits[cell / 64] |= 1 << (cell % 64);
+            held += 1;
+        }
+        CellSet { cells, bits, held }
+    }
+
+    /// The share of all cells that it has.
+    pub fn share(&self) -> f64 {
+        self.held as f64 / self.cells.count() as f64
     }
 
     /// Whether the row with this key hash belongs to the set.

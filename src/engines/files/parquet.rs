@@ -18,6 +18,7 @@ use super::format::Format;
 use super::int96;
 use super::source::DataFile;
 use crate::engines::arrow::{BatchReader, columns, projection};
+use crate::engines::places::{self, Emit, Placed};
 use crate::engines::{Part, Parts, Rows, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::row::{RowBlock, compare_keys};
@@ -29,8 +30,6 @@ const BATCH_ROWS: usize = 4096;
 const PART_BYTES_MAX: u64 = 32 << 20;
 /// What a row takes beside its values while it is held.
 const ROW_OVERHEAD_BYTES: u64 = 28;
-/// If at least this share of a part's rows is wanted, all of it is read at once: one in four.
-const SELECT_ONE_IN: usize = 4;
 
 /// A table in Parquet files.
 pub(super) struct ParquetTable {
@@ -290,19 +289,51 @@ impl Part for ParquetPart<'_> {
     }
 
     fn read(self: Box<Self>, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
-        self.read_rows(emit).map_err(|error| self.in_group(error))
+        places::read(&*self, self.scan, emit).map_err(|error| self.in_group(error))
     }
 
     fn read_deferred(self: Box<Self>, emit: &mut dyn FnMut(Rows<'_>) -> Result<()>) -> Result<u64> {
-        let (start, rows) = self.rows;
+        let (_, rows) = self.rows;
         if rows == 0 || self.scan.cells.is_some() {
             return self.read(&mut |block| emit(Rows::Encoded(block)));
         }
         let mut reader = BatchReader::new(self.scan);
-        let all = vec![RowSelector::skip(start), RowSelector::select(rows)];
-        let read = self.decode(self.scan, all, rows, &mut |batch| reader.push_deferred(batch, emit));
+        let read = self.decode(self.scan, self.all(), rows, &mut |batch| reader.push_deferred(batch, emit));
         let read = read.and_then(|()| reader.finish(&mut |block| emit(Rows::Encoded(block))));
         read.map(|()| rows as u64).map_err(|error| self.in_group(error))
+    }
+}
+
+impl Placed for ParquetPart<'_> {
+    /// The row's number in the row group.
+    type Place = usize;
+
+    const ONE_IN: usize = 4;
+
+    fn places(&self, selects: &mut dyn FnMut(&[u8]) -> bool) -> Result<Option<Vec<usize>>> {
+        let key = Scan { columns: self.scan.columns[..self.scan.key_columns].to_vec(), cells: None, ..self.scan.clone() };
+        let (mut numbers, mut places) = (self.rows.0.., Vec::new());
+        self.decode_rows(&key, self.all(), self.rows.1, &mut |block| {
+            // In this order: a number that is taken when there is no row left would be lost.
+            places.extend(block.iter().zip(&mut numbers).filter(|(row, _)| selects(row.key())).map(|(_, number)| number));
+            Ok(())
+        })?;
+        Ok(Some(places))
+    }
+
+    fn read_at(&self, places: &[usize], emit: &mut Emit<'_>) -> Result<u64> {
+        let mut selectors = Vec::new();
+        let mut next = 0;
+        for stretch in places.chunk_by(|one, other| one + 1 == *other) {
+            selectors.push(RowSelector::skip(stretch[0] - next));
+            selectors.push(RowSelector::select(stretch.len()));
+            next = stretch[0] + stretch.len();
+        }
+        self.decode_rows(self.scan, selectors, places.len(), emit)
+    }
+
+    fn read_all(&self, emit: &mut Emit<'_>) -> Result<u64> {
+        self.decode_rows(self.scan, self.all(), self.rows.1, emit)
     }
 }
 
@@ -311,42 +342,20 @@ impl ParquetPart<'_> {
         error.at(format!("row group {}", self.group)).at(self.file.file.place())
     }
 
-    fn read_rows(&self, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
+    /// All rows of the part.
+    fn all(&self) -> Vec<RowSelector> {
         let (start, rows) = self.rows;
-        let mut wanted = vec![RowSelector::skip(start), RowSelector::select(rows)];
-        let mut read = rows;
-        if self.scan.cells.is_some() && self.scan.columns.len() > self.scan.key_columns {
-            let selected = self.select()?;
-            let count = selected.iter().filter(|&&selected| selected).count();
-            if count * SELECT_ONE_IN < rows {
-                read = count;
-                let stretch = |same: &[bool]| RowSelector { row_count: same.len(), skip: !same[0] };
-                wanted = std::iter::once(RowSelector::skip(start)).chain(selected.chunk_by(|a, b| a == b).map(stretch)).collect();
-            }
-        }
-        if read > 0 {
-            let mut reader = BatchReader::new(self.scan);
-            self.decode(self.scan, wanted, read, &mut |batch| reader.push(batch, emit))?;
-            reader.finish(emit)?;
-        }
-        Ok(read as u64)
+        vec![RowSelector::skip(start), RowSelector::select(rows)]
     }
 
-    /// Reads the key columns and tells for each row whether it is wanted.
-    fn select(&self) -> Result<Vec<bool>> {
-        let (start, rows) = self.rows;
-        let key = Scan { columns: self.scan.columns[..self.scan.key_columns].to_vec(), cells: None, ..self.scan.clone() };
-        let mut selected = Vec::with_capacity(rows);
-        let mut select = |block: &mut RowBlock| {
-            let wanted = |key: &[u8]| self.scan.cells.as_ref().is_none_or(|cells| cells.contains(key));
-            selected.extend(block.iter().map(|row| wanted(row.key())));
-            Ok(())
-        };
-        let mut reader = BatchReader::new(&key);
-        let all = vec![RowSelector::skip(start), RowSelector::select(rows)];
-        self.decode(&key, all, rows, &mut |batch| reader.push(batch, &mut select))?;
-        reader.finish(&mut select)?;
-        Ok(selected)
+    /// Decodes the selected rows, of which there must be `expected`, into blocks.
+    fn decode_rows(&self, scan: &Scan, rows: Vec<RowSelector>, expected: usize, emit: &mut Emit<'_>) -> Result<u64> {
+        if expected > 0 {
+            let mut reader = BatchReader::new(scan);
+            self.decode(scan, rows, expected, &mut |batch| reader.push(batch, emit))?;
+            reader.finish(emit)?;
+        }
+        Ok(expected as u64)
     }
 
     /// Decodes the selected rows, of which there must be `expected`, and gives each batch to `take`.

@@ -60,11 +60,20 @@ impl KeyForm {
         })
     }
 
+    /// The form of a column whose values need only find what is equal to them.
+    pub(super) fn of_place(source: &Source, native: &str) -> Option<Self> {
+        // Labels by their numbers: what is no label any more has one, but no text that finds it.
+        let labels = || (native.starts_with("enum(") || native.starts_with("set(")).then_some(KeyForm::Integer);
+        KeyForm::of(source, native).or_else(labels)
+    }
+
     /// The column as it is asked for to be a bound.
     pub(super) fn expression(&self, source: &Source) -> String {
         match (self, &source.reading) {
             (KeyForm::Integer, Some(Reading::Bits)) => format!("{} + 0", source.quoted),
-            (KeyForm::Text { .. }, _) => format!("CAST({} AS BINARY)", source.quoted),
+            (KeyForm::Integer, Some(Reading::Text(_))) => format!("CAST({} AS UNSIGNED)", source.quoted),
+            // That is sent as it is stored.
+            (KeyForm::Text { charset, .. }, _) if charset != "utf8mb4" => format!("CAST({} AS BINARY)", source.quoted),
             _ => source.quoted.clone(),
         }
     }

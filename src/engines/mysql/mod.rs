@@ -10,6 +10,7 @@ mod failure;
 mod keys;
 mod names;
 mod options;
+mod places;
 mod pool;
 mod push;
 mod ranges;
@@ -26,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use self::catalog::Described;
 use self::connect::Server;
 use self::keys::KeyForm;
+use self::places::Places;
 use self::pool::Pool;
 use self::ranges::Range;
 use self::scan::{Projection, RangePart};
@@ -136,12 +138,20 @@ impl Session for MysqlSession {
 
     fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>> {
         let described = self.shared.described(&scan.table)?;
-        let projection = Arc::new(Projection::of(described, scan).map_err(|error| error.at(self.shared.pool.place()))?);
+        let located = |error: Error| error.at(self.shared.pool.place());
+        let projection = Arc::new(Projection::of(described, &scan.columns).map_err(located)?);
         let ranges = self.shared.ranges(described)?;
         let cells = scan.cells.as_ref().and_then(|cells| cells.positions());
+        let within = cells.and_then(|cells| push::within(described, scan, cells));
+        // Where the server does not tell which rows lie in the cells, their keys do.
+        let places = match scan.cells.is_some() && within.is_none() {
+            true => Places::of(described, scan).map_err(located)?.map(Arc::new),
+            false => None,
+        };
         let part = |rows: String, weight_bytes: u64, least_key: Option<Vec<u8>>| {
-            let (pool, projection, bytes_read) = (&self.shared.pool, Arc::clone(&projection), &self.bytes_read);
-            Box::new(RangePart { pool, described, scan, rows, projection, weight_bytes, least_key, bytes_read })
+            let (pool, projection, places, bytes_read) =
+                (&self.shared.pool, Arc::clone(&projection), places.clone(), &self.bytes_read);
+            Box::new(RangePart { pool, described, scan, rows, projection, places, weight_bytes, least_key, bytes_read })
                 as Box<dyn Part + 'a>
         };
         if let Some(cells) = cells.filter(|cells| cells.grid.position == Position::Key && push::is_indexed(described, scan)) {
@@ -149,7 +159,6 @@ impl Session for MysqlSession {
             let parts = conditions.map(|keys| Ok(part(scan::rows(described, scan, Some(keys), None), 0, None)));
             return Ok(Box::new(parts.collect::<Vec<_>>().into_iter()));
         }
-        let within = cells.map(|cells| push::within(described, scan, cells)).transpose()?;
         let of_range = |range: &Range| {
             let keys = described.index.as_ref().map(|index| range.condition(described, index)).filter(|keys| !keys.is_empty());
             let rows = scan::rows(described, scan, keys, within.as_deref());

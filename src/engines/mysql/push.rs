@@ -175,14 +175,11 @@ pub(super) fn sums(conn: &mut Conn, statement: &str) -> Result<CellSums, Stopped
     sums.ok_or_else(|| Stopped::Server(unhashed()))
 }
 
-/// What is added to the condition of a range, so that it has only rows of some cells.
-///
-/// # Errors
-///
-/// If the cells of rows cannot be told.
-pub(super) fn within(described: &Described, scan: &Scan, cells: &GridCells) -> Result<String> {
+/// What is added to the condition of a range, so that it has only rows of some cells; `None` if the server cannot tell
+/// the cells of rows.
+pub(super) fn within(described: &Described, scan: &Scan, cells: &GridCells) -> Option<String> {
     let list: Vec<String> = cells.cells.iter().map(i64::to_string).collect();
-    Ok(format!("{} IN ({})", cell(described, scan, &cells.grid).map_err(Error::new)?, list.join(", ")))
+    Some(format!("{} IN ({})", cell(described, scan, &cells.grid).ok()?, list.join(", ")))
 }
 
 /// Conditions on the key which together hold for the rows of some cells, in the order of the key.

@@ -1,18 +1,21 @@
 //! Reading a part: one statement over the binary protocol, its rows streamed into blocks.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mysql::Conn;
 use mysql::prelude::Queryable;
+use mysql::{Conn, Row};
 
 use super::catalog::Described;
 use super::decode::Decoder;
 use super::failure::{code, failure};
+use super::places::{self, Places};
 use super::pool::Pool;
 use super::push;
 use super::types::{Encoding, Reading};
-use crate::engines::rows::RowWriter;
-use crate::engines::{Part, Scan};
+use crate::engines::places::{Emit, Placed, read};
+use crate::engines::rows::{Form, RowWriter};
+use crate::engines::{Part, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::grid::{CellSums, Grid};
 use crate::model::row::RowBlock;
@@ -20,26 +23,26 @@ use crate::model::row::RowBlock;
 /// What is asked for of each row, and how the answer is read.
 pub(super) struct Projection {
     /// The expressions, as they stand after SELECT.
-    expressions: String,
+    expressions: Vec<String>,
     /// One for each column of the scan.
     decoders: Vec<Decoder>,
 }
 
 impl Projection {
-    /// The projection of a scan.
+    /// The projection of some columns of a scan.
     ///
     /// # Errors
     ///
     /// If a column cannot be read.
-    pub(super) fn of(described: &Described, scan: &Scan) -> Result<Self> {
+    pub(super) fn of(described: &Described, columns: &[ScanColumn]) -> Result<Self> {
         let mut expressions: Vec<String> = Vec::new();
         let mut decoders = Vec::new();
         let mut unconverted = Vec::new();
-        for (place, column) in scan.columns.iter().enumerate() {
+        for (place, column) in columns.iter().enumerate() {
             let read = described.sources.get(column.index).zip(described.table.columns.get(column.index));
             let Some((source, reading, name)) = read.and_then(|(source, of)| Some((source, source.reading.as_ref()?, &of.name)))
             else {
-                return Err(Error::new("found a column that cannot be read").at(format!("table {}", scan.table)));
+                return Err(Error::new("found a column that cannot be read").at(format!("table {}", described.table.name)));
             };
             let quoted = &source.quoted;
             let encoding = match reading {
@@ -57,7 +60,7 @@ impl Projection {
                         "IF(CAST(CONVERT(CONVERT({quoted} USING utf8mb4) USING {charset}) AS BINARY) <=> CAST({quoted} AS BINARY), \
                          NULL, CAST({quoted} AS BINARY))"
                     ));
-                    Some(scan.columns.len() + unconverted.len() - 1)
+                    Some(columns.len() + unconverted.len() - 1)
                 }
                 _ => None,
             };
@@ -67,7 +70,20 @@ impl Projection {
         if expressions.is_empty() {
             expressions.push("1".to_string());
         }
-        Ok(Projection { expressions: expressions.join(", "), decoders })
+        Ok(Projection { expressions, decoders })
+    }
+
+    /// Asks for one more expression, if it is not among the others; returns its place in a row.
+    pub(super) fn ask(&mut self, expression: String) -> usize {
+        self.expressions.iter().position(|asked| *asked == expression).unwrap_or_else(|| {
+            self.expressions.push(expression);
+            self.expressions.len() - 1
+        })
+    }
+
+    /// The statement that asks for all of this.
+    fn select(&self, rows: &str) -> String {
+        format!("SELECT {} {rows}", self.expressions.join(", "))
     }
 
     /// The decoder of the scan's column at `place`.
@@ -98,7 +114,9 @@ pub(super) struct RangePart<'a> {
     pub(super) pool: &'a Pool,
     pub(super) described: &'a Described,
     pub(super) scan: &'a Scan,
-    pub(super) projection: std::sync::Arc<Projection>,
+    pub(super) projection: Arc<Projection>,
+    /// How rows are asked for by place, if that may be worth it.
+    pub(super) places: Option<Arc<Places>>,
     /// What stands from FROM on in its statement.
     pub(super) rows: String,
     pub(super) weight_bytes: u64,
@@ -121,7 +139,7 @@ impl Part for RangePart<'_> {
             bytes += block.bytes_len() as u64;
             emit(block)
         };
-        let read = self.stream(&mut counting);
+        let read = read(&*self, self.scan, &mut counting);
         self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
         read
     }
@@ -142,11 +160,54 @@ impl Part for RangePart<'_> {
     }
 }
 
+impl Placed for RangePart<'_> {
+    /// The condition that finds the row.
+    type Place = String;
+
+    const ONE_IN: usize = 10;
+
+    fn places(&self, selects: &mut dyn FnMut(&[u8]) -> bool) -> Result<Option<Vec<String>>> {
+        let Some(places) = &self.places else { return Ok(None) };
+        let (mut found, mut key, mut bytes) = (Vec::new(), Vec::new(), 0);
+        self.stream(&places.projection.select(&self.rows), &mut |row| {
+            key.clear();
+            places.projection.decoders.iter().try_for_each(|decoder| decoder.push(row, Form::Canonical, &mut key))?;
+            bytes += key.len() as u64;
+            if selects(&key) {
+                found.push(places.place(row));
+            }
+            Ok(())
+        })?;
+        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+        Ok(found.into_iter().collect())
+    }
+
+    fn read_at(&self, places: &[String], emit: &mut Emit<'_>) -> Result<u64> {
+        let rows_at = |condition| rows(self.described, self.scan, Some(condition), None);
+        self.read_rows(places::conditions(places).map(rows_at), emit)
+    }
+
+    fn read_all(&self, emit: &mut Emit<'_>) -> Result<u64> {
+        self.read_rows([self.rows.clone()], emit)
+    }
+}
+
 impl RangePart<'_> {
-    fn stream(&self, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
-        let mut lease = self.pool.lend()?;
+    /// Writes the rows of some statements, given as what stands from FROM on.
+    fn read_rows(&self, statements: impl IntoIterator<Item = String>, emit: &mut Emit<'_>) -> Result<u64> {
+        let decoders = &self.projection.decoders;
         let mut writer = RowWriter::new(self.scan, emit);
-        let outcome = self.rows(lease.conn()?, &mut writer);
+        for rows in statements {
+            let mut write = |row: &Row| writer.row(|place, form, out| decoders[place].push(row, form, out));
+            self.stream(&self.projection.select(&rows), &mut write)?;
+        }
+        writer.finish()
+    }
+
+    /// Runs a statement and gives each of its rows to `take`.
+    fn stream(&self, statement: &str, take: &mut impl FnMut(&Row) -> Result<()>) -> Result<()> {
+        let mut lease = self.pool.lend()?;
+        let outcome = self.run(lease.conn()?, statement, take);
         match &outcome {
             Ok(()) | Err(Stopped::Taker { finished: true, .. }) => drop(lease),
             Err(Stopped::Server(_)) if is_in_snapshot(lease.conn()?) => drop(lease),
@@ -155,19 +216,15 @@ impl RangePart<'_> {
         outcome.map_err(|stopped| match stopped {
             Stopped::Taker { error, .. } => error,
             Stopped::Server(error) | Stopped::Line(error) => error.at(format!("table {}", self.scan.table)).at(self.pool.place()),
-        })?;
-        writer.finish()
+        })
     }
 
-    /// Writes all rows of the range.
-    fn rows(&self, conn: &mut Conn, writer: &mut RowWriter<'_>) -> Result<(), Stopped> {
+    fn run(&self, conn: &mut Conn, statement: &str, take: &mut impl FnMut(&Row) -> Result<()>) -> Result<(), Stopped> {
         let id = conn.connection_id();
-        let decoders = &self.projection.decoders;
-        let statement = format!("SELECT {} {}", self.projection.expressions, self.rows);
         let mut rows = conn.exec_iter(statement, ()).map_err(Stopped::of)?;
         while let Some(row) = rows.next() {
             let row = row.map_err(Stopped::of)?;
-            if let Err(error) = writer.row(|place, form, out| decoders[place].push(&row, form, out)) {
+            if let Err(error) = take(&row) {
                 // A statement that is read to its end was not abandoned, and its connection is as good as before;
                 // there is no other that sees the same snapshot. What is left of a part is little.
                 let read_on = self.weight_bytes <= READ_ON_BYTES_MAX;

@@ -184,13 +184,12 @@ impl Session for PostgresSession {
 
     fn parts<'a>(&'a self, scan: &'a Scan) -> Result<Parts<'a>> {
         let relation = self.relation(scan)?;
-        let at_table = |error: Error| error.at(format!("table {}", scan.table)).at(&self.place);
-        let reading = Arc::new(Reading::new(relation, scan, &self.place).map_err(at_table)?);
+        let reading = Reading::new(relation, scan, &self.place);
+        let reading = Arc::new(reading.map_err(|error| error.at(format!("table {}", scan.table)).at(&self.place))?);
         let survey = self.survey(relation, scan)?;
         let mut slices = ranges::slices(relation, scan, &self.cut(relation, scan, &survey), &survey.size);
         if let Some(cells) = scan.cells.as_ref().and_then(|cells| cells.positions()) {
-            let narrowed = push::slices(relation, scan, cells, self.snapshot.version_number, slices);
-            slices = narrowed.map_err(|why| at_table(Error::new(why)))?;
+            slices = push::slices(relation, scan, cells, self.snapshot.version_number, slices);
         }
         Ok(Box::new(slices.into_iter().map(move |slice| {
             let (snapshot, bytes_read, reading) = (&self.snapshot, &self.bytes_read, Arc::clone(&reading));

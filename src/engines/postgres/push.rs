@@ -168,19 +168,16 @@ pub fn sums(client: &mut Client, statement: &str) -> Result<CellSums> {
     sums.ok_or_else(|| Error::new("found rows that the server did not hash"))
 }
 
-/// The slices that hold the rows of some cells, out of the `slices` of the whole table.
-///
-/// # Errors
-///
-/// If the cells of rows cannot be told.
-pub fn slices(relation: &Relation, scan: &Scan, cells: &GridCells, version: i32, slices: Vec<Slice>) -> Result<Vec<Slice>, String> {
+/// The slices that hold the rows of some cells, out of the `slices` of the whole table: all of these where the server
+/// cannot tell the cells of rows.
+pub fn slices(relation: &Relation, scan: &Scan, cells: &GridCells, version: i32, slices: Vec<Slice>) -> Vec<Slice> {
     if cells.grid.position == Position::Hash || !keys::has_index(relation, scan) {
+        let Ok(cell) = cell(relation, scan, &cells.grid, version) else { return slices };
         let list: Vec<String> = cells.cells.iter().map(i64::to_string).collect();
         // A subquery is hashed once; an array is searched from end to end for each row before PostgreSQL 14.
-        let cell = cell(relation, scan, &cells.grid, version)?;
         let within = format!("{cell} in (select unnest('{{{}}}'::int8[]))", list.join(","));
-        let narrowed = slices.into_iter().map(|slice| Slice { condition: format!("{} and {within}", slice.condition), ..slice });
-        return Ok(narrowed.collect());
+        let narrowed = |slice: Slice| Slice { condition: format!("{} and {within}", slice.condition), has_places: false, ..slice };
+        return slices.into_iter().map(narrowed).collect();
     }
     let (name, from) = (column(relation, &scan.columns[0]), keys::source(relation.class, &relation.table.name));
     let weight_bytes = slices.first().map_or(0, |slice| slice.weight_bytes);
@@ -194,5 +191,5 @@ pub fn slices(relation: &Relation, scan: &Scan, cells: &GridCells, version: i32,
             has_places: false,
         }
     };
-    Ok(cells.positions().chunks(RANGES_PER_STATEMENT).map(slice).collect())
+    cells.positions().chunks(RANGES_PER_STATEMENT).map(slice).collect()
 }

@@ -41,7 +41,8 @@ pub struct Slice {
     pub weight_bytes: u64,
     /// A key in canonical bytes that none of the rows is below.
     pub least_key: Option<Vec<u8>>,
-    /// Whether each row has a `ctid` of its own: not where partitions are read as one table.
+    /// Whether rows are worth being asked for by their `ctid`: not where partitions that are read as one table have the same
+    /// ones, or the condition says already which rows are wanted.
     pub has_places: bool,
 }
 
@@ -112,6 +113,11 @@ pub fn can_cut_by_place(relation: &Relation, version_number: i32) -> bool {
     version_number >= PLACES_SINCE && !relation.stores.is_empty() && relation.stores.iter().all(|store| store.is_heap)
 }
 
+/// Whether no two rows of a table have the same place.
+fn has_places(relation: &Relation) -> bool {
+    matches!(relation.class, Class::Table | Class::Materialised) && matches!(&relation.stores[..], [store] if store.is_heap)
+}
+
 /// Whether a table is so small that the audit sorts it in passing.
 pub fn is_one_part(relation: &Relation, size: &Size, held_bytes: u64) -> bool {
     !relation.stores.is_empty()
@@ -131,7 +137,7 @@ pub fn slices(relation: &Relation, scan: &Scan, cut: &Cut, size: &Size) -> Vec<S
         Cut::Whole => {
             let weight_bytes = relation.table.bytes.filter(|bytes| *bytes > 0).unwrap_or(WEIGHT_GUESS);
             let from = keys::source(relation.class, &relation.table.name);
-            vec![Slice { from, condition: "true".to_string(), weight_bytes, least_key: None, has_places: false }]
+            vec![Slice { from, condition: "true".to_string(), weight_bytes, least_key: None, has_places: has_places(relation) }]
         }
         Cut::Places => by_place(relation, size, size.part_bytes(scan)),
         Cut::Keys(sample) => by_key(relation, scan, sample, size),
@@ -144,7 +150,8 @@ fn by_key(relation: &Relation, scan: &Scan, sample: &Sample, size: &Size) -> Vec
         scan.columns[..scan.key_columns].iter().map(|column| identifier(&relation.table.columns[column.index].name)).collect();
     let bounds = &sample.bounds;
     let weight_bytes = size.bytes() / (bounds.len() as u64 + 1);
-    let slice = |condition, least_key| Slice { from: from.clone(), condition, weight_bytes, least_key, has_places: false };
+    let has_places = has_places(relation);
+    let slice = |condition, least_key| Slice { from: from.clone(), condition, weight_bytes, least_key, has_places };
     if bounds.is_empty() {
         return vec![slice("true".to_string(), None)];
     }

@@ -14,11 +14,12 @@ use super::snapshot::Snapshot;
 use super::sql::identifier;
 use super::tuples::{Fields, Tuples, bytes_of};
 use super::types::{Cast, Wire};
+use crate::engines::places::{self, Emit, Placed};
 use crate::engines::rows::{Form, RowWriter};
 use crate::engines::{Deferred, Part, Rows, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::canonical::push_null;
-use crate::model::grid::{CellSums, Grid, Selection};
+use crate::model::grid::{CellSums, Grid};
 use crate::model::kind::Kind;
 use crate::model::row::RowBlock;
 
@@ -172,33 +173,54 @@ pub struct PostgresPart<'a> {
 /// Where a row lies: its page, and its line there.
 type Place = (u32, u16);
 
-/// If at most this share of a part's rows is wanted they are read by their places: one in ten.
-const SELECT_ONE_IN: usize = 10;
 /// Places in one statement.
 const PLACES_MAX: usize = 8192;
 
-impl PostgresPart<'_> {
-    /// The places of the rows that are wanted, if only some are and reading these alone is worth reading the keys first.
-    fn wanted(&self) -> Result<Option<Vec<Place>>> {
-        let (reading, scan) = (&self.reading, &self.reading.scan);
-        // Cells of a grid stand in the slice's condition.
-        let worth_it =
-            |cells: &&Arc<Selection>| cells.positions().is_none() && self.slice.has_places && scan.columns.len() > scan.key_columns;
-        let Some(cells) = scan.cells.as_ref().filter(worth_it) else { return Ok(None) };
-        let (mut wanted, mut rows, mut key) = (Vec::new(), 0, Vec::new());
-        self.copy(&reading.statement_of_keys(&self.slice), scan.key_columns + 1, &mut |tuple, fields| {
+impl Placed for PostgresPart<'_> {
+    type Place = Place;
+
+    const ONE_IN: usize = 10;
+
+    fn places(&self, selects: &mut dyn FnMut(&[u8]) -> bool) -> Result<Option<Vec<Place>>> {
+        if !self.slice.has_places {
+            return Ok(None);
+        }
+        let (reading, mut places, mut key) = (&self.reading, Vec::new(), Vec::new());
+        self.copy(&reading.statement_of_keys(&self.slice), reading.scan.key_columns + 1, &mut |tuple, fields| {
             key.clear();
-            rows += 1;
             let (place, fields) = fields.split_last().ok_or_else(|| Error::new("found no fields"))?;
             for (column, field) in fields.iter().enumerate() {
                 reading.push(column, Form::Canonical, bytes_of(tuple, field), &mut key)?;
             }
-            if cells.contains(&key) {
-                wanted.push(bytes_of(tuple, place).and_then(place_of).ok_or_else(|| Error::new("found no ctid"))?);
+            if selects(&key) {
+                places.push(bytes_of(tuple, place).and_then(place_of).ok_or_else(|| Error::new("found no ctid"))?);
             }
             Ok(())
         })?;
-        Ok((wanted.len() * SELECT_ONE_IN <= rows).then_some(wanted))
+        Ok(Some(places))
+    }
+
+    fn read_at(&self, places: &[Place], emit: &mut Emit<'_>) -> Result<u64> {
+        let statements = places.chunks(PLACES_MAX).map(|places| self.reading.statement_at(&self.slice, places));
+        self.rows(statements, emit)
+    }
+
+    fn read_all(&self, emit: &mut Emit<'_>) -> Result<u64> {
+        self.rows([self.reading.statement(&self.slice)], emit)
+    }
+}
+
+impl PostgresPart<'_> {
+    /// Reads the rows of some statements.
+    fn rows(&self, statements: impl IntoIterator<Item = String>, emit: &mut Emit<'_>) -> Result<u64> {
+        let reading = &self.reading;
+        let mut rows = RowWriter::new(&reading.scan, emit);
+        for statement in statements {
+            self.copy(&statement, reading.columns.len(), &mut |tuple, fields| {
+                rows.row(|at, form, out| reading.push(at, form, bytes_of(tuple, &fields[at]), out))
+            })?;
+        }
+        rows.finish()
     }
 
     /// Reads rows one after the other; each is given as its bytes, and where the `width` fields lie in them.
@@ -237,19 +259,7 @@ impl Part for PostgresPart<'_> {
         let reading = &self.reading;
         let mut stopped = false;
         let mut emit = |block: &mut RowBlock| emit(block).inspect_err(|_| stopped = true);
-        let mut rows = RowWriter::new(&reading.scan, &mut emit);
-        let read = self.wanted().and_then(|wanted| {
-            let statements = match wanted {
-                None => vec![reading.statement(&self.slice)],
-                Some(places) => places.chunks(PLACES_MAX).map(|places| reading.statement_at(&self.slice, places)).collect(),
-            };
-            statements.iter().try_for_each(|statement| {
-                self.copy(statement, reading.columns.len(), &mut |tuple, fields| {
-                    rows.row(|at, form, out| reading.push(at, form, bytes_of(tuple, &fields[at]), out))
-                })
-            })
-        });
-        let read = read.and_then(|()| rows.finish());
+        let read = places::read(&*self, &reading.scan, &mut emit);
         // An error of the taker is the taker's: it has no place here.
         read.map_err(|error| if stopped { error } else { reading.located(error) })
     }

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, config::DbConfig, params_from_iter};
+use rusqlite::{Connection, Row, config::DbConfig, params_from_iter};
 
 use super::catalog::{SqliteTable, Storage, quoted};
 use super::snapshot::{Snapshot, failed};
 use super::values::{push, push_raw};
+use crate::engines::places::{self, Emit, Placed};
 use crate::engines::rows::{Form, RowWriter};
 use crate::engines::{Part, Scan};
 use crate::error::{Error, Result};
@@ -62,6 +63,10 @@ impl<'a> Reading<'a> {
         error.at(format!("table {}", self.scan.table))
     }
 
+    fn broken(&self, error: rusqlite::Error) -> Error {
+        self.at(failed("cannot read", error))
+    }
+
     /// Whether a condition is one that rows can be asked for by.
     fn check(&self, connection: &Connection, condition: &str) -> Result<()> {
         let wrong = |error| failed("the condition is none of SQLite's", error).at("--where");
@@ -77,9 +82,13 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The statement that reads a part from one bound and before another, and its parameters.
-    fn statement(&self, from: Option<&[Value]>, before: Option<&[Value]>) -> (String, Vec<Value>) {
-        let columns: Vec<String> = self.scan.columns.iter().map(|column| self.column(column.index)).collect();
+    /// What is asked for of each row.
+    fn columns(&self) -> Vec<String> {
+        self.scan.columns.iter().map(|column| self.column(column.index)).collect()
+    }
+
+    /// The statement that reads these columns of a part from one bound and before another, and its parameters.
+    fn statement(&self, columns: &[String], from: Option<&[Value]>, before: Option<&[Value]>) -> (String, Vec<Value>) {
         let order = self.table.storage.order();
         let mut parameters = Vec::new();
         let mut terms = Vec::new();
@@ -141,7 +150,7 @@ impl Part for SqlitePart<'_> {
         let reading = self.reading;
         if self.is_whole {
             // As large as it may be: it is handed on while it is read. No other part waits for the connection.
-            return reading.snapshot.with(|connection| self.rows(connection, emit));
+            return self.read_all(emit);
         }
         // What takes the rows may run another part on this thread, which then waits for a connection: this one must
         // be free by then.
@@ -150,25 +159,87 @@ impl Part for SqlitePart<'_> {
             blocks.push(std::mem::take(block));
             Ok(())
         };
-        let rows = reading.snapshot.with(|connection| self.rows(connection, &mut keep))?;
+        let rows = places::read(&*self, reading.scan, &mut keep)?;
         blocks.iter_mut().try_for_each(emit)?;
         Ok(rows)
     }
 }
 
+impl Placed for SqlitePart<'_> {
+    /// What the row has of the order in which the table is stored.
+    type Place = Vec<Value>;
+
+    const ONE_IN: usize = 10;
+
+    fn places(&self, selects: &mut dyn FnMut(&[u8]) -> bool) -> Result<Option<Vec<Vec<Value>>>> {
+        let Reading { scan, table, bytes_read, .. } = self.reading;
+        let (order, broken) = (table.storage.order(), |error| self.reading.broken(error));
+        if order.is_empty() {
+            return Ok(None);
+        }
+        let key = scan.columns[..scan.key_columns].iter().map(|column| self.reading.column(column.index));
+        let columns: Vec<String> = key.chain(order.iter().map(|name| name.to_string())).collect();
+        let (text, parameters) = self.reading.statement(&columns, self.from.as_deref(), self.before.as_deref());
+        let (mut places, mut key) = (Vec::new(), Vec::new());
+        self.each(&text, [&parameters], &mut |row| {
+            key.clear();
+            for (place, column) in scan.columns[..scan.key_columns].iter().enumerate() {
+                push(&mut key, &column.kind, row.get_ref(place).map_err(broken)?);
+            }
+            bytes_read.fetch_add(key.len() as u64, Ordering::Relaxed);
+            if selects(&key) {
+                // What is no value of this library's, such as text that is no UTF-8, cannot be asked for.
+                places.push((scan.key_columns..columns.len()).map(|at| row.get(at).ok()).collect());
+            }
+            Ok(())
+        })?;
+        Ok(places.into_iter().collect())
+    }
+
+    fn read_at(&self, places: &[Vec<Value>], emit: &mut Emit<'_>) -> Result<u64> {
+        let order = self.reading.table.storage.order();
+        let (columns, place) = (self.reading.columns().join(", "), compared(&order, "=", 0));
+        let text = format!("SELECT {columns} FROM {} WHERE {place}", self.reading.source());
+        self.rows(&text, places, emit)
+    }
+
+    fn read_all(&self, emit: &mut Emit<'_>) -> Result<u64> {
+        let (text, parameters) = self.reading.statement(&self.reading.columns(), self.from.as_deref(), self.before.as_deref());
+        self.rows(&text, [&parameters], emit)
+    }
+}
+
 impl SqlitePart<'_> {
-    fn rows(&self, connection: &Connection, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64> {
-        let (scan, bytes_read) = (self.reading.scan, self.reading.bytes_read);
-        let broken = |error| self.reading.at(failed("cannot read", error));
-        let (text, parameters) = self.reading.statement(self.from.as_deref(), self.before.as_deref());
-        let mut statement = connection.prepare_cached(&text).map_err(broken)?;
-        let mut rows = statement.query(params_from_iter(parameters)).map_err(broken)?;
+    /// Runs a statement with some parameters after the other, and gives each row to `take`.
+    fn each<'p>(
+        &self,
+        text: &str,
+        parameters: impl IntoIterator<Item = &'p Vec<Value>>,
+        take: &mut impl FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let broken = |error| self.reading.broken(error);
+        self.reading.snapshot.with(|connection| {
+            let mut statement = connection.prepare_cached(text).map_err(broken)?;
+            parameters.into_iter().try_for_each(|parameters| {
+                let mut rows = statement.query(params_from_iter(parameters)).map_err(broken)?;
+                while let Some(row) = rows.next().map_err(broken)? {
+                    take(row)?;
+                }
+                Ok(())
+            })
+        })
+    }
+
+    /// Hands on the rows of a statement, run with some parameters after the other.
+    fn rows<'p>(&self, text: &str, parameters: impl IntoIterator<Item = &'p Vec<Value>>, emit: &mut Emit<'_>) -> Result<u64> {
+        let Reading { scan, bytes_read, .. } = self.reading;
+        let broken = |error| self.reading.broken(error);
         let mut counted = |block: &mut RowBlock| {
             bytes_read.fetch_add(block.bytes_len() as u64, Ordering::Relaxed);
             emit(block)
         };
         let mut writer = RowWriter::new(scan, &mut counted);
-        while let Some(row) = rows.next().map_err(broken)? {
+        self.each(text, parameters, &mut |row| {
             writer.row(|place, form, out| {
                 let value = row.get_ref(place).map_err(broken)?;
                 match form {
@@ -176,8 +247,8 @@ impl SqlitePart<'_> {
                     Form::Raw => push_raw(out, value),
                 }
                 Ok(())
-            })?;
-        }
+            })
+        })?;
         writer.finish()
     }
 }
