@@ -13,6 +13,7 @@ mod methods; // rows streamed once, or hashed by their servers
 mod model; // random tables and edits against a naive comparison; canonical bytes against a slow one
 mod mysql; // MySQL and MariaDB by themselves
 mod pairs; // every pair of engines by every category of types
+mod places; // rows asked for by place: how many are read, and that they are the right ones
 mod postgres; // PostgreSQL itself: types, catalog, ranges, connecting
 mod reports; // the report, read by DuckDB and pyarrow
 mod sqlite; // SQLite: what it holds, how it is read, who writes meanwhile

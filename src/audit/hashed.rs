@@ -66,18 +66,22 @@ impl<'a> Hashed<'a> {
         let empty = || Sums { cells: vec![Fingerprint::default(); cells.count()], ..Sums::default() };
         let parts = self.sessions.get(side).parts(scan).map_err(|error| Halt::Failed(error.on(side)))?;
         let read = |mut sums: Sums, part| {
+            let mut digests = Vec::new();
             self.watch.read(side, part, |block| {
                 let rows = block.len() as u64;
                 let keeps = hashed.fetch_add(rows, Relaxed) + rows <= hashes_max;
                 for row in block.iter() {
                     let hash = key_hash(row.key());
                     each(row, hash).map_err(Halt::Failed)?;
-                    sums.cells[cells.of(hash)].add(digester.digest(row.compared()));
+                    digests.push((cells.of(hash), digester.digest(row.compared())));
                     sums.null_key_rows += u64::from(has_null(row.key()));
                     if keeps {
                         sums.hashes.push(hash);
                     }
                 }
+                // Cells lie all over a table larger than the nearest caches: one after the other, with nothing between, they
+                // are waited for many at a time.
+                digests.drain(..).for_each(|(cell, digest)| sums.cells[cell].add(digest));
                 sums.bytes += block.bytes_len() as u64;
                 Ok(())
             })?;

@@ -6,7 +6,7 @@
 //! hashed in the ways that may be faster.
 
 use super::pilot::{self, Pilot};
-use super::plan::{Plan, ROWS_PER_CELL};
+use super::plan::Plan;
 use super::pushed::SUSPECT_ONE_IN;
 use super::windows::{Halt, Watch};
 use crate::engines::{Pushes, Session};
@@ -85,6 +85,8 @@ const PORTABLE_MARGIN: f64 = 1.5;
 const CHAINED_MARGIN: f64 = 0.75;
 /// Cells of whole keys at most, about: their fingerprints are held in memory, some hundred bytes for each.
 const KEY_CELLS_MAX: u64 = 1 << 18;
+/// Rows that a cell of whole keys is meant to hold.
+const ROWS_PER_KEY_CELL: u64 = 256;
 /// Rows that a cell of key hashes is meant to hold. Each part of a table has rows of nearly all cells, so there must not
 /// be many.
 const ROWS_PER_HASH_CELL: f64 = 2048.0;
@@ -276,7 +278,7 @@ pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing) 
     let spacing = spacings.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().reduce(f64::min);
     let rows = plan.rows.source.max(plan.rows.target);
     let (position, width) = match spacing {
-        Some(spacing) => (Position::Key, spacing * ROWS_PER_CELL.max(rows / KEY_CELLS_MAX) as f64),
+        Some(spacing) => (Position::Key, spacing * ROWS_PER_KEY_CELL.max(rows / KEY_CELLS_MAX) as f64),
         None => (Position::Hash, HASH_POSITIONS / (rows as f64 / ROWS_PER_HASH_CELL).clamp(1.0, HASH_CELLS_MAX)),
     };
     let kinds = plan.pairing.columns.iter().map(|column| column.kind.clone()).collect();

@@ -15,8 +15,8 @@ use crate::sides::{Side, Sides};
 pub const MEMORY_BYTES_DEFAULT: u64 = 96 << 20;
 /// The most of it that is used: rows are held in blocks of at most 4 GiB, and a window may run over by a part.
 const MEMORY_BYTES_MAX: u64 = 2 << 30;
-/// Rows that a range of the key-hash domain is meant to hold.
-pub const ROWS_PER_CELL: u64 = 256;
+/// Rows that a range of the key-hash domain is meant to hold: if one row in a thousand differs, one in sixteen is read again.
+const ROWS_PER_CELL: u64 = 64;
 /// About the size of a row in bytes, where only the size of the data is known.
 const ROW_BYTES_GUESS: u64 = 64;
 /// Rows assumed where nothing is known about a side.

@@ -187,9 +187,9 @@ impl Cells {
     /// Most bits that a domain is cut by: 2^20 cells are 32 MiB of fingerprints on each side.
     pub const BITS_MAX: u32 = 20;
 
-    /// Cells for about `rows` rows with about `rows_per_cell` in each.
+    /// Cells for about `rows` rows with at most about `rows_per_cell` in each.
     pub fn for_rows(rows: u64, rows_per_cell: u64) -> Self {
-        Cells::of_bits((rows / rows_per_cell.max(1)).max(1).ilog2())
+        Cells::of_bits(rows.div_ceil(rows_per_cell.max(1)).clamp(1, 1 << Self::BITS_MAX).next_power_of_two().ilog2())
     }
 
     /// `2^bits` cells; at least two, at most `2^BITS_MAX`.
