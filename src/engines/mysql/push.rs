@@ -14,7 +14,7 @@ use super::types::{Encoding, Reading};
 use crate::engines::{Pushes, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::digest::Fingerprint;
-use crate::model::grid::{CellSums, Grid, GridCells, Position};
+use crate::model::grid::{CellSums, Digest, Grid, GridCells, Position};
 use crate::model::kind::Kind;
 use crate::model::portable::{HALF_DIGITS, joined, salt_text};
 use crate::model::schema::Type;
@@ -120,10 +120,16 @@ fn text(source: &Source, ty: &Type, kind: &Kind) -> Option<String> {
     })
 }
 
-/// The SHA-256 of some texts behind the salt, in hexadecimal digits.
-fn sha256(grid: &Grid, texts: &[String]) -> String {
-    // Not CONCAT_WS, which passes over what is NULL.
-    format!("SHA2(CONCAT('{},', {}), 256)", salt_text(grid.salt), texts.join(", ',', "))
+/// The SHA-256 of the portable text of some columns behind the salt, in hexadecimal digits.
+fn sha256(described: &Described, grid: &Grid, columns: &[ScanColumn]) -> Result<String, String> {
+    match grid.digest {
+        // Not CONCAT_WS, which passes over what is NULL.
+        Digest::Portable => {
+            let texts = texts(described, columns)?.join(", ',', ");
+            Ok(format!("SHA2(CONCAT('{},', {texts}), 256)", salt_text(grid.salt)))
+        }
+        Digest::Chained(_) => Err(format!("the server has no {}", grid.digest.name())),
+    }
 }
 
 /// A number of 60 bits out of hexadecimal digits from `from` on, counted from 1.
@@ -136,7 +142,7 @@ fn cell(described: &Described, scan: &Scan, grid: &Grid) -> Result<String, Strin
     let key = &scan.columns[..scan.key_columns];
     let position = match grid.position {
         Position::Key => format!("CAST({} AS SIGNED)", described.sources[key[0].index].quoted),
-        Position::Hash => half(&sha256(grid, &texts(described, key)?), 1),
+        Position::Hash => half(&sha256(described, grid, key)?, 1),
     };
     Ok(format!("({position} DIV {})", grid.width))
 }
@@ -148,7 +154,7 @@ fn cell(described: &Described, scan: &Scan, grid: &Grid) -> Result<String, Strin
 ///
 /// If the rows of the scan cannot be hashed.
 pub(super) fn statement(described: &Described, scan: &Scan, grid: &Grid, rows: &str) -> Result<String, String> {
-    let (digest, cell) = (sha256(grid, &texts(described, &scan.columns)?), cell(described, scan, grid)?);
+    let (digest, cell) = (sha256(described, grid, &scan.columns)?, cell(described, scan, grid)?);
     let sum = |from| format!("CAST(SUM({}) AS CHAR)", half("d", from));
     Ok(format!(
         "SELECT cell, COUNT(*), COUNT(d), {}, {} FROM (SELECT {cell} AS cell, {digest} AS d {rows} {UNMERGED}) hashed GROUP BY cell ORDER BY NULL",
