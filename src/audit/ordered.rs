@@ -160,7 +160,7 @@ impl Windows for Ordered<'_, '_> {
         for (batch, slots) in self.ranges.chunks(COMPARED_AT_ONCE).enumerate() {
             self.watch.check()?;
             let place = batch * COMPARED_AT_ONCE;
-            let compare_slot = |slot: &Slot| Ok(compare(&Held::encoded_sides(&slot.held, coder)?, columns));
+            let compare_slot = |slot: &Slot| Ok(compare(&Held::encoded_sides(&slot.held, coder)?, slot.evidence.same, columns));
             let compared: Vec<Option<Compared>> = slots
                 .par_iter()
                 .enumerate()
