@@ -157,26 +157,34 @@ impl Windows for Ordered<'_, '_> {
 
     fn compare(&mut self, suspects: &[usize], ledger: &mut Ledger<'_>) -> Result<(), Halt> {
         let (columns, coder) = (self.plan.pairing.columns.len(), &self.reader.coder);
-        for (batch, slots) in self.ranges.chunks(COMPARED_AT_ONCE).enumerate() {
+        let compare_slot = |(place, slot): (usize, &Slot)| {
+            let is_suspect = suspects.binary_search(&place).is_ok();
+            is_suspect.then(|| Ok(compare(&Held::encoded_sides(&slot.held, coder)?, slot.evidence.same, columns))).transpose()
+        };
+        let slots: Vec<(usize, &Slot)> = self.ranges.iter().enumerate().collect();
+        let mut before: Vec<(&Slot, Option<Compared>)> = Vec::new();
+        for slots in slots.chunks(COMPARED_AT_ONCE) {
             self.watch.check()?;
-            let place = batch * COMPARED_AT_ONCE;
-            let compare_slot = |slot: &Slot| Ok(compare(&Held::encoded_sides(&slot.held, coder)?, slot.evidence.same, columns));
-            let compared: Vec<Option<Compared>> = slots
-                .par_iter()
-                .enumerate()
-                .map(|(i, slot)| suspects.binary_search(&(place + i)).is_ok().then(|| compare_slot(slot)).transpose())
-                .collect::<Result<_>>()
-                .map_err(Halt::Failed)?;
-            for (slot, compared) in slots.iter().zip(compared) {
-                let outcome = if compared.is_some() { RangeOutcome::Compared } else { RangeOutcome::Equal };
-                let record = RangeRecord { range: slot.range.clone(), evidence: slot.evidence, outcome };
-                ledger.range(&record).map_err(Halt::Report)?;
-                for side in Side::BOTH {
-                    ledger.peculiar(side, slot.held.get(side).peculiarities());
-                }
-                compared.map_or(Ok(()), |compared| ledger.compared(compared)).map_err(Halt::Report)?;
-            }
+            // The report of some ranges is written while the next ones are compared.
+            let compare_slots = || slots.par_iter().copied().map(compare_slot).collect::<Result<Vec<_>>>();
+            let (entered, compared) = rayon::join(|| enter(before, ledger), compare_slots);
+            entered?;
+            before = slots.iter().map(|(_, slot)| *slot).zip(compared.map_err(Halt::Failed)?).collect();
         }
-        Ok(())
+        enter(before, ledger)
     }
+}
+
+/// Enters ranges in the books, with what comparing them came to.
+fn enter(compared: Vec<(&Slot, Option<Compared>)>, ledger: &mut Ledger<'_>) -> Result<(), Halt> {
+    for (slot, compared) in compared {
+        let outcome = if compared.is_some() { RangeOutcome::Compared } else { RangeOutcome::Equal };
+        let record = RangeRecord { range: slot.range.clone(), evidence: slot.evidence, outcome };
+        ledger.range(&record).map_err(Halt::Report)?;
+        for side in Side::BOTH {
+            ledger.peculiar(side, slot.held.get(side).peculiarities());
+        }
+        compared.map_or(Ok(()), |compared| ledger.compared(compared)).map_err(Halt::Report)?;
+    }
+    Ok(())
 }
