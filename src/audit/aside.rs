@@ -100,7 +100,7 @@ impl<'a> Aside<'a> {
             return self.partition(partition, middle + 1..=high, ledger);
         };
         let spans = Sides { source, target }.map(Span::of);
-        ledger.compared(compare(&spans, self.plan.pairing.columns.len())).map_err(Halt::Report)
+        ledger.compared(compare(&spans, 0, self.plan.pairing.columns.len())).map_err(Halt::Report)
     }
 
     /// The rows of a partition whose key hashes lie in `hashes`; `None` if they are too many to hold and the hashes

@@ -27,11 +27,13 @@ pub struct Compared {
     pub changed: Vec<u64>,
 }
 
-/// Compares two spans that cover the same range; `columns` is the number of compared columns.
-pub fn compare(spans: &Sides<Span>, columns: usize) -> Compared {
+/// Compares two spans that cover the same range, but for `same` rows of each side that are known to be the same;
+/// `columns` is the number of compared columns.
+pub fn compare(spans: &Sides<Span>, same: u64, columns: usize) -> Compared {
     // Room for all rows, given back at the end: growing step by step would copy them several times.
     let findings = Findings::with_room(spans.as_ref().map(Span::size));
-    let mut compared = Compared { changed: vec![0; columns], findings, ..Compared::default() };
+    let rows = Sides { source: same, target: same };
+    let mut compared = Compared { changed: vec![0; columns], findings, rows, matched: same, ..Compared::default() };
     let mut changed = Vec::with_capacity(columns);
     let mut source = spans.source.entries().peekable();
     let mut target = spans.target.entries().peekable();

@@ -117,8 +117,7 @@ impl<'a> Hashed<'a> {
     fn enter(&self, cells: Indexes<usize>, suspects: &[usize], outcome: RangeOutcome, ledger: &mut Ledger<'_>) -> Result<(), Halt> {
         cells.into_iter().try_for_each(|cell| {
             let outcome = if suspects.binary_search(&cell).is_ok() { outcome } else { RangeOutcome::Equal };
-            let record =
-                RangeRecord { range: self.plan.cells.range(cell), evidence: Evidence::Fingerprints(self.prints[cell]), outcome };
+            let record = RangeRecord { range: self.plan.cells.range(cell), evidence: Evidence::hashed(self.prints[cell]), outcome };
             ledger.range(&record).map_err(Halt::Report)
         })
     }
@@ -154,7 +153,7 @@ impl Windows for Hashed<'_> {
         self.first = Sides { source: source?, target: target? };
         let cells = self.first.as_ref().map(|sums| &sums.cells);
         self.prints = cells.source.iter().zip(cells.target).map(|(&source, &target)| Sides { source, target }).collect();
-        Ok(Some(self.prints.iter().copied().map(Evidence::Fingerprints).collect()))
+        Ok(Some(self.prints.iter().copied().map(Evidence::hashed).collect()))
     }
 
     fn compare(&mut self, suspects: &[usize], ledger: &mut Ledger<'_>) -> Result<(), Halt> {

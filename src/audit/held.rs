@@ -1,8 +1,8 @@
 //! What is held of a side until the other one has passed its keys: entries of runs, or rows that were decoded and not
 //! yet encoded.
 //!
-//! Most rows of most tables are the same on both sides. Where those of a range have the same bits, nothing has to be
-//! put into canonical bytes, and nothing hashed; everything else becomes a run before it is compared.
+//! Most rows of most tables are the same on both sides. Those that have the same bits need not be put into canonical
+//! bytes, nor be hashed; everything else becomes a run before it is compared.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -43,9 +43,9 @@ impl<'a> Coder<'a> {
         self.lock().pop().unwrap_or_default()
     }
 
-    fn encode(&self, rows: &dyn Deferred, range: Indexes<usize>) -> Result<RowBlock> {
+    fn encode(&self, rows: &dyn Deferred, places: &[usize]) -> Result<RowBlock> {
         let mut block = self.spare();
-        rows.encode(range, &mut block)?;
+        rows.encode(places, &mut block)?;
         Ok(block)
     }
 
@@ -94,7 +94,7 @@ impl Held {
                 if rows.keys_ascend() {
                     return Ok(vec![Held { rows: Form::Deferred(rows.into()), range }]);
                 }
-                coder.encode(&*rows, range)?
+                coder.encode(&*rows, &range.collect::<Vec<_>>())?
             }
         };
         Ok(Run::of_block(block, coder.digester).into_iter().map(|run| Span::of(run).into()).collect())
@@ -102,10 +102,10 @@ impl Held {
 
     /// The same, encoded.
     fn encoded(&self, coder: &Coder<'_>) -> Result<Span> {
-        Ok(match &self.rows {
-            Form::Run(run) => self.span_of(run),
-            Form::Deferred(rows) => Span::of(Run::ascending(coder.encode(&**rows, self.range.clone())?, coder.digester)),
-        })
+        match &self.rows {
+            Form::Run(run) => Ok(self.span_of(run)),
+            Form::Deferred(rows) => encoded(&**rows, &self.range.clone().collect::<Vec<_>>(), coder),
+        }
     }
 
     fn span_of(&self, run: &Arc<Run>) -> Span {
@@ -121,22 +121,33 @@ impl Held {
         sides.as_ref().try_map(|side, held| held.encoded(coder).map_err(|error| error.on(side)))
     }
 
-    /// Whether both sides of a range hold the same rows. Sides that are not known to have the same bits are encoded.
+    /// What tells whether both sides of a range hold the same rows. Those that are known to have the same bits are let go
+    /// of, the others are encoded.
     ///
     /// # Errors
     ///
-    /// If a side cannot be encoded.
+    /// If a row cannot be encoded.
     pub fn evidence(sides: &mut Sides<Held>, coder: &Coder<'_>) -> Result<Evidence> {
-        if let (Form::Deferred(source), Form::Deferred(target)) = (&sides.source.rows, &sides.target.rows) {
-            let (rows, others) = (sides.source.range.clone(), sides.target.range.clone());
-            if rows.len() == others.len() && source.is_same(rows.clone(), &**target, others) {
-                return Ok(Evidence::SameBits { rows: rows.len() as u64 });
+        let (spans, same) = match sides.as_ref().map(|held| &held.rows) {
+            // A key stands on each side once: the rows that are left when two with the same bits are put aside, wherever they
+            // stand, have no business with either.
+            Sides { source: Form::Deferred(source), target: Form::Deferred(target) }
+                if sides.source.range.len() == sides.target.range.len() =>
+            {
+                let (rows, others) = (sides.source.range.clone(), sides.target.range.clone());
+                let differing = source.differing(rows.clone(), &**target, others.clone());
+                let places = |range: &Indexes<usize>| differing.iter().map(|place| range.start + place).collect::<Vec<_>>();
+                let both = Sides { source: (source, places(&rows)), target: (target, places(&others)) };
+                let on = |side, (rows, places): (&Arc<dyn Deferred>, Vec<usize>)| {
+                    encoded(&**rows, &places, coder).map_err(|error| error.on(side))
+                };
+                (both.try_map(on)?, rows.len() - differing.len())
             }
-        }
-        let spans = Held::encoded_sides(sides, coder)?;
+            _ => (Held::encoded_sides(sides, coder)?, 0),
+        };
         let prints = spans.as_ref().map(Span::fingerprint);
         *sides = spans.map(Held::from);
-        Ok(Evidence::Fingerprints(prints))
+        Ok(Evidence { same: same as u64, prints })
     }
 
     /// What the reader of a verdict must know about the keys.
@@ -251,6 +262,11 @@ impl Held {
             Form::Deferred(_) => None,
         }
     }
+}
+
+/// The rows at some places, ascending, encoded.
+fn encoded(rows: &dyn Deferred, places: &[usize], coder: &Coder<'_>) -> Result<Span> {
+    Ok(Span::of(Run::ascending(coder.encode(rows, places)?, coder.digester)))
 }
 
 /// The same entries in order, copied.

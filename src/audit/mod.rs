@@ -18,6 +18,7 @@ mod ordered;
 mod pilot;
 mod plan;
 mod pushed;
+mod queue;
 mod repeats;
 mod run;
 mod spool;
@@ -92,14 +93,17 @@ fn audit_by(
 ) -> Result<(), Halt> {
     ledger.restart(method.domain).map_err(Halt::Report)?;
     watch.observer.stage("fingerprint");
-    let mut windows: Box<dyn Windows + '_> = match (&method.grid, method.domain) {
-        (Some(grid), _) => Box::new(Pushed::new(plan, sessions, watch, method.ways, grid)),
-        (None, Domain::KeyOrder) => Box::new(Ordered::new(plan, sessions, watch)?),
-        (None, Domain::KeyHash) => Box::new(Hashed::new(plan, sessions, watch)),
-    };
-    while let Some(evidence) = windows.fingerprint()? {
-        let suspects = narrow::narrow(&evidence);
-        windows.compare(&suspects, ledger)?;
-    }
-    Ok(())
+    // Rows may be read ahead within the scope, while others are compared.
+    rayon::in_place_scope(|scope| {
+        let mut windows: Box<dyn Windows + '_> = match (&method.grid, method.domain) {
+            (Some(grid), _) => Box::new(Pushed::new(plan, sessions, watch, method.ways, grid)),
+            (None, Domain::KeyOrder) => Box::new(Ordered::new(plan, sessions, watch, scope)?),
+            (None, Domain::KeyHash) => Box::new(Hashed::new(plan, sessions, watch)),
+        };
+        while let Some(evidence) = windows.fingerprint()? {
+            let suspects = narrow::narrow(&evidence);
+            windows.compare(&suspects, ledger)?;
+        }
+        Ok(())
+    })
 }

@@ -102,7 +102,7 @@ impl<'a> Pushed<'a> {
             let outcome = if suspects.binary_search(&cell).is_ok() { outcome } else { RangeOutcome::Equal };
             let above = cell.checked_sub(1).map(|before| self.cells[before]);
             let up_to = (cell + 1 < self.cells.len()).then(|| self.cells[cell]);
-            let evidence = Evidence::Fingerprints(self.prints[cell]);
+            let evidence = Evidence::hashed(self.prints[cell]);
             ledger.range(&RangeRecord { range: self.grid.range(above, up_to), evidence, outcome }).map_err(Halt::Report)
         })
     }
@@ -168,7 +168,7 @@ impl Windows for Pushed<'_> {
         if suspects * SUSPECT_ONE_IN > self.prints.iter().map(rows).sum() {
             return Err(Halt::Widespread);
         }
-        Ok(Some(self.prints.iter().copied().map(Evidence::Fingerprints).collect()))
+        Ok(Some(self.prints.iter().copied().map(Evidence::hashed).collect()))
     }
 
     fn compare(&mut self, suspects: &[usize], ledger: &mut Ledger<'_>) -> Result<(), Halt> {

@@ -34,14 +34,14 @@ pub trait Deferred: Any + Send + Sync {
     /// Whether each key is above the one before it, and none has NULL in it.
     fn keys_ascend(&self) -> bool;
 
-    /// Appends some rows in canonical bytes.
+    /// Appends the rows at some places, in canonical bytes.
     ///
     /// # Errors
     ///
     /// If a value is none of its column's type.
-    fn encode(&self, rows: Range<usize>, block: &mut RowBlock) -> Result<()>;
+    fn encode(&self, rows: &[usize], block: &mut RowBlock) -> Result<()>;
 
-    /// Whether some rows are known to have, one by one, the canonical bytes of the other rows. If not they may have
-    /// them all the same.
-    fn is_same(&self, rows: Range<usize>, other: &dyn Deferred, others: Range<usize>) -> bool;
+    /// Holds some rows against as many other ones, one by one: the places, among them, of those that are not known to have
+    /// the same canonical bytes. They may have them all the same.
+    fn differing(&self, rows: Range<usize>, other: &dyn Deferred, others: Range<usize>) -> Vec<usize>;
 }

@@ -57,48 +57,35 @@ impl RangeOutcome {
 }
 
 /// What tells whether both sides of a range hold the same rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
-    /// Both hold this many rows, whose values were held against each other as they are stored, and have the same
-    /// bits, row by row.
-    SameBits {
-        /// The rows of each side.
-        rows: u64,
-    },
-    /// Rows were hashed.
-    Fingerprints(Sides<Fingerprint>),
-}
-
-impl Default for Evidence {
-    /// No rows.
-    fn default() -> Self {
-        Evidence::Fingerprints(Sides::default())
-    }
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Rows of each side that were held against each other as they are stored, and have the same bits as the one with
+    /// their key on the other side.
+    pub same: u64,
+    /// The fingerprints of all other rows.
+    pub prints: Sides<Fingerprint>,
 }
 
 impl Evidence {
+    /// That of rows which were all hashed.
+    pub fn hashed(prints: Sides<Fingerprint>) -> Self {
+        Evidence { same: 0, prints }
+    }
+
     /// The rows of each side.
     pub fn rows(&self) -> Sides<u64> {
-        match self {
-            Evidence::SameBits { rows } => Sides { source: *rows, target: *rows },
-            Evidence::Fingerprints(sides) => sides.map(|print| print.rows),
-        }
+        self.prints.map(|print| self.same + print.rows)
     }
 
     /// Whether both sides hold the same rows.
     pub fn agrees(&self) -> bool {
-        match self {
-            Evidence::SameBits { .. } => true,
-            Evidence::Fingerprints(sides) => sides.source == sides.target,
-        }
+        self.prints.source == self.prints.target
     }
 
-    /// The fingerprints, where rows were hashed.
+    /// The fingerprints, unless no row had to be hashed.
     pub fn fingerprints(&self) -> Option<Sides<Fingerprint>> {
-        match self {
-            Evidence::SameBits { .. } => None,
-            Evidence::Fingerprints(sides) => Some(*sides),
-        }
+        let hashed = self.prints.source.rows + self.prints.target.rows;
+        (self.same == 0 || hashed > 0).then_some(self.prints)
     }
 }
 

@@ -43,7 +43,7 @@ use crate::model::range::{Domain, RangeRecord};
 /// Ranges come in the order of their domain and tile it; findings come in the order of their ranges, and within a
 /// range in the order of their keys. Counts are the audit's: a sink only writes down. After an error the sink is
 /// not used again.
-pub trait Sink {
+pub trait Sink: Send {
     /// Takes a finished range.
     ///
     /// # Errors

@@ -179,10 +179,8 @@ mod tests {
     fn ranges_of_several_tables_end_up_in_one_file() {
         let dir = tempfile::tempdir().unwrap();
         let tables = |name: &str| Sides { source: name.to_string(), target: format!("{name}_copy") };
-        let evidence = Evidence::Fingerprints(Sides {
-            source: Fingerprint { rows: 3, sum: 0xAB },
-            target: Fingerprint { rows: 4, sum: u128::MAX },
-        });
+        let evidence =
+            Evidence::hashed(Sides { source: Fingerprint { rows: 3, sum: 0xAB }, target: Fingerprint { rows: 4, sum: u128::MAX } });
         let (a, b, all) = (dir.path().join("a"), dir.path().join("b"), dir.path().join("ranges.parquet"));
 
         let mut hashes = RangeWriter::create(a.clone(), tables("a"), Domain::KeyHash).unwrap();
@@ -195,7 +193,8 @@ mod tests {
         let mut bound = Vec::new();
         push_whole(&mut bound, Tag::Number, 42);
         let range = Range { above: None, up_to: Some(bound.clone()) };
-        keys.write(&RangeRecord { range, evidence: Evidence::SameBits { rows: 5 }, outcome: RangeOutcome::Equal }).unwrap();
+        keys.write(&RangeRecord { range, evidence: Evidence { same: 5, ..Evidence::default() }, outcome: RangeOutcome::Equal })
+            .unwrap();
         let range = Range { above: Some(bound), up_to: None };
         keys.write(&RangeRecord { range, evidence, outcome: RangeOutcome::Compared }).unwrap();
         keys.finish().unwrap();

@@ -149,13 +149,24 @@ pub fn defers_the_same_rows(case: &Case<'_>) {
             };
             deferred += rows.len();
             let mut block = RowBlock::default();
-            rows.encode(0..rows.len(), &mut block)?;
+            rows.encode(&(0..rows.len()).collect::<Vec<_>>(), &mut block)?;
             assert_eq!(block.len(), rows.len(), "{}", case.name);
             for (at, row) in block.iter().enumerate() {
                 assert_eq!(rows.key(at), row.key(), "{}", case.name);
                 let other = (at * 7 + 1) % block.len();
-                let same = rows.is_same(at..at + 1, &*rows, other..other + 1);
+                let same = rows.differing(at..at + 1, &*rows, other..other + 1).is_empty();
                 assert!(!same || row.compared() == block.row(other).compared(), "{}: {at} and {other}", case.name);
+            }
+            let (some, mut few) = ((0..rows.len()).filter(|at| at % 3 == 1).collect::<Vec<_>>(), RowBlock::default());
+            rows.encode(&some, &mut few)?;
+            assert!(few.iter().eq(some.iter().map(|&at| block.row(at))), "{}: rows that are not adjacent", case.name);
+            for shift in 0..rows.len().min(3) {
+                let pairs = rows.len() - shift;
+                let differing = rows.differing(0..pairs, &*rows, shift..rows.len());
+                assert!(shift > 0 || differing.is_empty(), "{}: rows are the same as themselves", case.name);
+                let mut equal = (0..pairs).filter(|at| differing.binary_search(at).is_err());
+                let unlike = equal.find(|&at| block.row(at).compared() != block.row(at + shift).compared());
+                assert_eq!(unlike, None, "{}: {shift} rows further on", case.name);
             }
             let null = |key: &[u8]| Values::of(key).any(|value| value.tag == Tag::Null);
             if rows.keys_ascend() {

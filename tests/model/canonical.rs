@@ -230,7 +230,7 @@ fn fingerprints_add_up_however_rows_are_split() {
         }
         let mut coverage = Coverage::default();
         for (cell, &sum) in sums.iter().enumerate() {
-            let evidence = Evidence::Fingerprints(Sides { source: sum, target: sum });
+            let evidence = Evidence::hashed(Sides { source: sum, target: sum });
             coverage.record(&RangeRecord { range: fine.range(cell), evidence, outcome: RangeOutcome::Equal });
         }
         assert!(coverage.is_complete());

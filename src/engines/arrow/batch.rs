@@ -1,6 +1,5 @@
 //! Record batches as rows, in canonical bytes or not yet.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -15,7 +14,7 @@ use crate::model::row::{Row, RowBlock};
 
 /// Rows that are encoded side by side: enough to spread the cost of a call for each column, few enough to stay in
 /// the processor's nearest cache until they are hashed.
-const LANES: usize = 64;
+pub(super) const LANES: usize = 64;
 /// Bytes that a row is given at first.
 const LANE_BYTES: usize = 256;
 
@@ -76,7 +75,7 @@ impl<'a> BatchReader<'a> {
                 columns.select(row, cells, block);
                 hand_on(block)
             }),
-            None => lanes_of(0..rows).try_for_each(|rows| {
+            None => (0..rows).collect::<Vec<_>>().chunks(LANES).try_for_each(|rows| {
                 columns.fill(&mut lanes, rows);
                 lanes.rows().try_for_each(|row| {
                     block.push(row);
@@ -131,15 +130,15 @@ impl Columns {
     }
 
     /// Puts some rows into lanes, in canonical bytes; there is a lane for each of them.
-    pub(super) fn fill(&self, lanes: &mut Lanes, rows: Range<usize>) {
+    pub(super) fn fill(&self, lanes: &mut Lanes, rows: &[usize]) {
         lanes.bytes.resize_with(rows.len(), || Vec::with_capacity(LANE_BYTES));
         lanes.bytes.iter_mut().for_each(Vec::clear);
         let (key, rest) = self.encoders.split_at(self.key_columns);
-        key.iter().for_each(|encoder| encoder.values(rows.start, &mut lanes.bytes));
+        key.iter().for_each(|encoder| encoder.values(rows, &mut lanes.bytes));
         note_ends(&lanes.bytes, &mut lanes.keys);
-        rest.iter().for_each(|encoder| encoder.values(rows.start, &mut lanes.bytes));
+        rest.iter().for_each(|encoder| encoder.values(rows, &mut lanes.bytes));
         note_ends(&lanes.bytes, &mut lanes.compared);
-        self.raws.iter().for_each(|encoder| encoder.values(rows.start, &mut lanes.bytes));
+        self.raws.iter().for_each(|encoder| encoder.values(rows, &mut lanes.bytes));
     }
 
     /// Appends a row to `block` if its key hash lies in `cells`.
@@ -171,11 +170,6 @@ impl Lanes {
         let ends = self.keys.iter().zip(&self.compared);
         self.bytes.iter().zip(ends).map(|(bytes, (&key, &compared))| Row::new(bytes, key, compared))
     }
-}
-
-/// Cuts rows into as many as there are lanes.
-pub(super) fn lanes_of(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    rows.clone().step_by(LANES).map(move |start| start..rows.end.min(start + LANES))
 }
 
 fn note_ends(bytes: &[Vec<u8>], ends: &mut Vec<usize>) {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, ArrowNativeTypeOp, AsArray, GenericByteArray, GenericByteViewArray, downcast_primitive};
 use arrow::datatypes::*;
 
-use super::batch::{Columns, Lanes, lanes_of};
-use super::same::same;
+use super::batch::{Columns, LANES, Lanes};
+use super::same::mark_differing;
 use crate::engines::Deferred;
 use crate::error::Result;
 use crate::model::kind::Kind;
@@ -77,21 +77,29 @@ impl Deferred for DeferredRows {
         }
     }
 
-    fn encode(&self, rows: Range<usize>, block: &mut RowBlock) -> Result<()> {
+    fn encode(&self, rows: &[usize], block: &mut RowBlock) -> Result<()> {
         let mut lanes = Lanes::default();
-        for rows in lanes_of(self.rows.start + rows.start..self.rows.start + rows.end) {
+        let rows: Vec<usize> = rows.iter().map(|row| self.rows.start + row).collect();
+        for rows in rows.chunks(LANES) {
             self.columns.fill(&mut lanes, rows);
             lanes.rows().for_each(|row| block.push(row));
         }
         Ok(())
     }
 
-    fn is_same(&self, rows: Range<usize>, other: &dyn Deferred, others: Range<usize>) -> bool {
-        let Some(other) = (other as &dyn Any).downcast_ref::<DeferredRows>() else { return false };
-        let (one, two) = (&self.columns.arrays, &other.columns.arrays);
-        // Equal bits mean equal values only where both are read alike.
-        let alike = one.len() == two.len() && one.iter().zip(two).all(|((_, kind), (_, other))| kind == other);
-        alike && (0..one.len()).all(|column| same(&self.slice(column, &rows), &other.slice(column, &others)))
+    fn differing(&self, rows: Range<usize>, other: &dyn Deferred, others: Range<usize>) -> Vec<usize> {
+        let alike = |other: &&DeferredRows| {
+            let (one, two) = (&self.columns.arrays, &other.columns.arrays);
+            // Equal bits mean equal values only where both are read alike.
+            one.len() == two.len() && one.iter().zip(two).all(|((_, kind), (_, other))| kind == other)
+        };
+        let other = (other as &dyn Any).downcast_ref::<DeferredRows>().filter(alike);
+        let mut marks = vec![other.is_none(); rows.len()];
+        if let Some(other) = other {
+            let columns = 0..self.columns.arrays.len();
+            columns.for_each(|at| mark_differing(&self.slice(at, &rows), &other.slice(at, &others), &mut marks));
+        }
+        (0..rows.len()).filter(|&place| marks[place]).collect()
     }
 }
 

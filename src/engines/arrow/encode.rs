@@ -24,8 +24,8 @@ pub(super) trait Encode: Send + Sync {
     /// Appends the value at `row`.
     fn value(&self, row: usize, out: &mut Vec<u8>);
 
-    /// Appends the values from `row` on, one to each of `outs`.
-    fn values(&self, row: usize, outs: &mut [Vec<u8>]);
+    /// Appends the values at `rows`, one to each of `outs`.
+    fn values(&self, rows: &[usize], outs: &mut [Vec<u8>]);
 }
 
 impl<F: Fn(usize, &mut Vec<u8>) + Send + Sync> Encode for F {
@@ -33,8 +33,8 @@ impl<F: Fn(usize, &mut Vec<u8>) + Send + Sync> Encode for F {
         self(row, out);
     }
 
-    fn values(&self, row: usize, outs: &mut [Vec<u8>]) {
-        outs.iter_mut().enumerate().for_each(|(i, out)| self(row + i, out));
+    fn values(&self, rows: &[usize], outs: &mut [Vec<u8>]) {
+        outs.iter_mut().zip(rows).for_each(|(out, &row)| self(row, out));
     }
 }
 

@@ -1,6 +1,8 @@
 //! Whether two arrays hold the same values, told by their bits.
 
-use arrow::array::{Array, ArrowPrimitiveType, AsArray, GenericByteArray, GenericByteViewArray, downcast_primitive};
+use arrow::array::{
+    Array, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, GenericByteArray, GenericByteViewArray, downcast_primitive,
+};
 use arrow::datatypes::*;
 
 /// Whether two arrays are known to hold the same values in the same places: they have one type, are NULL in the same
@@ -21,6 +23,65 @@ pub(super) fn same(one: &dyn Array, two: &dyn Array) -> bool {
         }
         _ => false,
     }
+}
+
+/// Marks the places at which two arrays of one length are not known to hold the same value.
+pub(super) fn mark_differing(one: &dyn Array, two: &dyn Array, marks: &mut [bool]) {
+    assert!(one.len() == marks.len() && two.len() == marks.len(), "rows are held against as many others");
+    // Most columns are the same in all rows.
+    if same(one, two) {
+        return;
+    }
+    if one.data_type() != two.data_type() {
+        return marks.fill(true);
+    }
+    macro_rules! mark_primitives {
+        ($ty:ty) => {{
+            let (x, y) = (one.as_primitive::<$ty>().values(), two.as_primitive::<$ty>().values());
+            mark(one, two, marks, |row| x[row].is_eq(y[row]))
+        }};
+    }
+    downcast_primitive! {
+        one.data_type() => (mark_primitives),
+        DataType::Boolean => {
+            let (x, y) = (one.as_boolean().values(), two.as_boolean().values());
+            mark(one, two, marks, |row| x.value(row) == y.value(row));
+        }
+        DataType::FixedSizeBinary(_) => {
+            let (x, y) = (one.as_fixed_size_binary(), two.as_fixed_size_binary());
+            mark(one, two, marks, |row| x.value(row) == y.value(row));
+        }
+        DataType::Utf8 => mark_bytes::<Utf8Type>(one, two, marks),
+        DataType::LargeUtf8 => mark_bytes::<LargeUtf8Type>(one, two, marks),
+        DataType::Binary => mark_bytes::<BinaryType>(one, two, marks),
+        DataType::LargeBinary => mark_bytes::<LargeBinaryType>(one, two, marks),
+        DataType::Utf8View => mark_views::<StringViewType>(one, two, marks),
+        DataType::BinaryView => mark_views::<BinaryViewType>(one, two, marks),
+        _ => marks.fill(true)
+    }
+}
+
+/// Marks where one is NULL and the other is not, or neither is and the values are not the same.
+fn mark(one: &dyn Array, two: &dyn Array, marks: &mut [bool], is_same: impl Fn(usize) -> bool) {
+    if one.null_count() == 0 && two.null_count() == 0 {
+        return marks.iter_mut().enumerate().for_each(|(row, mark)| *mark |= !is_same(row));
+    }
+    for (row, mark) in marks.iter_mut().enumerate() {
+        *mark |= match (one.is_null(row), two.is_null(row)) {
+            (false, false) => !is_same(row),
+            (one, two) => one != two,
+        };
+    }
+}
+
+fn mark_bytes<T: ByteArrayType>(one: &dyn Array, two: &dyn Array, marks: &mut [bool]) {
+    let (x, y) = (one.as_bytes::<T>(), two.as_bytes::<T>());
+    mark(one, two, marks, |row| AsRef::<[u8]>::as_ref(x.value(row)) == AsRef::<[u8]>::as_ref(y.value(row)));
+}
+
+fn mark_views<T: ByteViewType>(one: &dyn Array, two: &dyn Array, marks: &mut [bool]) {
+    let (x, y) = (one.as_byte_view::<T>(), two.as_byte_view::<T>());
+    mark(one, two, marks, |row| same_view(x, y, row));
 }
 
 /// Whether two arrays of one type and length, NULL in the same places, have the same bits, also where they are NULL.
@@ -58,13 +119,16 @@ fn shown<T: ByteArrayType>(array: &GenericByteArray<T>) -> &[u8] {
     &array.value_data()[offsets[0].as_usize()..offsets[array.len()].as_usize()]
 }
 
-/// Views are compared by what they show, as what lies where on a side means nothing to the other one.
 fn same_views<T: ByteViewType>(one: &GenericByteViewArray<T>, two: &GenericByteViewArray<T>) -> bool {
-    one.views().iter().zip(two.views()).enumerate().all(|(row, (x, y))| {
-        // Up to twelve bytes stand in the view itself: <https://arrow.apache.org/docs/format/Columnar.html>. What a
-        // view shows that is NULL may lie nowhere.
-        if (*x as u32) <= 12 { x == y } else { one.is_null(row) || *x as u64 == *y as u64 && value(one, row) == value(two, row) }
-    })
+    // What a view shows that is NULL may lie nowhere.
+    (0..one.len()).all(|row| one.is_null(row) || same_view(one, two, row))
+}
+
+/// Views are compared by what they show, as what lies where on a side means nothing to the other one.
+fn same_view<T: ByteViewType>(one: &GenericByteViewArray<T>, two: &GenericByteViewArray<T>, row: usize) -> bool {
+    let (x, y) = (one.views()[row], two.views()[row]);
+    // Up to twelve bytes stand in the view itself: <https://arrow.apache.org/docs/format/Columnar.html>.
+    if (x as u32) <= 12 { x == y } else { x as u64 == y as u64 && value(one, row) == value(two, row) }
 }
 
 fn value<T: ByteViewType>(array: &GenericByteViewArray<T>, row: usize) -> &[u8] {

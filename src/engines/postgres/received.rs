@@ -105,9 +105,9 @@ impl Deferred for Received {
         self.ascending
     }
 
-    fn encode(&self, rows: Range<usize>, block: &mut RowBlock) -> Result<()> {
+    fn encode(&self, rows: &[usize], block: &mut RowBlock) -> Result<()> {
         let (reading, mut fields) = (&self.reading, Vec::new());
-        for row in rows {
+        for &row in rows {
             let tuple = self.tuples(&(row..row + 1));
             list_fields(tuple, &mut fields)?;
             write_row(&reading.scan, block, |place, form, out| reading.push(place, form, bytes_of(tuple, &fields[place]), out))
@@ -116,8 +116,14 @@ impl Deferred for Received {
         Ok(())
     }
 
-    fn is_same(&self, rows: Range<usize>, other: &dyn Deferred, others: Range<usize>) -> bool {
-        let Some(other) = (other as &dyn Any).downcast_ref::<Received>() else { return false };
-        self.reading.reads_like(&other.reading) && self.tuples(&rows) == other.tuples(&others)
+    fn differing(&self, rows: Range<usize>, other: &dyn Deferred, others: Range<usize>) -> Vec<usize> {
+        let other = (other as &dyn Any).downcast_ref::<Received>().filter(|other| self.reading.reads_like(&other.reading));
+        let Some(other) = other else { return (0..rows.len()).collect() };
+        // Most are all the same.
+        if self.tuples(&rows) == other.tuples(&others) {
+            return Vec::new();
+        }
+        let is_same = |row: usize, other_row: usize| self.tuples(&(row..row + 1)) == other.tuples(&(other_row..other_row + 1));
+        (0..rows.len()).filter(|place| !is_same(rows.start + place, others.start + place)).collect()
     }
 }
