@@ -3,6 +3,7 @@
 use tieout::audit::{Choices, Limits};
 use tieout::engines::{self, OpenOptions};
 use tieout::model::chained::NAME;
+use tieout::model::verdict::Verdict;
 use tieout::sides::Sides;
 
 use crate::databases::Engine;
@@ -110,4 +111,21 @@ fn a_pilot_sees_that_much_differs() {
     let (summary, ..) = run::audit(&Choices::default(), &sessions, &Way { jobs: 2, limits, seed: 5 }).unwrap();
     assert_eq!(summary.differences.changed, 4_000);
     assert_eq!(summary.method.why, "much of what a pilot read differs");
+}
+
+/// A pilot that a server answered with an error ended the audit as `incomplete`: it was taken for one of a side that cannot be read.
+#[test]
+fn what_a_server_fails_to_hash_in_a_pilot_is_streamed() {
+    let databases = orders([Engine::Postgres, Engine::Postgres], ["bigint", "bigint"], 1_000, &[]);
+    for (database, ty) in databases.iter().zip(["date", "timestamp"]) {
+        database.run(&format!("alter table orders add column d {ty}"));
+        database.run("update orders set d = date '2024-01-01' + v");
+    }
+    databases[0].run("update orders set d = '5000000-01-01' where v = 500");
+    let open = |at: usize| engines::open(&databases[at].location, &OpenOptions::default()).unwrap();
+    let sessions = Sides { source: open(0), target: open(1) };
+    let limits = Limits { pilot_bytes: 0, ..Limits::default() };
+    let (summary, ..) = run::audit(&Choices::default(), &sessions, &Way { jobs: 2, limits, seed: 5 }).unwrap();
+    assert_eq!((summary.verdict, summary.differences.changed), (Verdict::Drift, 1), "{summary:#?}");
+    assert!(summary.method.why.contains("cannot hash"), "{}", summary.method.why);
 }

@@ -76,8 +76,6 @@ pub struct Method {
 /// Tables smaller than this, in bytes, are streamed without a pilot, unless told otherwise: it would take a good part of the
 /// time that it might save.
 pub const PILOT_BYTES_DEFAULT: u64 = 128 << 20;
-/// A line that brings this many bytes of a side in a second is fast: hashing text in a server does not come near it.
-const FAST_BYTES_PER_SECOND: f64 = 30e6;
 /// How many times faster than streaming hashing portable text must seem to be chosen: rows of ranges that differ come on top.
 const PORTABLE_MARGIN: f64 = 1.5;
 /// The same of hashing value by value: it may seem a little slower, as it leaves the line and this machine alone, and a pilot
@@ -215,9 +213,12 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
         return Ok(method);
     }
     watch.observer.stage("pilot");
-    let streamed = Pilot::stream(plan, sessions, watch)?;
+    // A pilot takes moments, and anything may come between: what speaks for a change is looked at twice.
+    let mut streamed = Pilot::stream(plan, sessions, watch)?;
+    if Side::BOTH.into_iter().any(|side| streamed.get(side).is_slow()) {
+        streamed = Pilot::faster(streamed, Pilot::stream(plan, sessions, watch)?);
+    }
     let seconds = |pilot: &Sides<Pilot>| Sides::from_fn(|side| pilot.get(side).seconds_for(*plan.rows.get(side)));
-    let is_slow = |side: &Side| streamed.get(*side).bytes_per_second < FAST_BYTES_PER_SECOND;
     let are_servers = Side::BOTH.into_iter().all(|side| plan.pushes.get(side).is_able());
     let by_stream = seconds(&streamed);
     let mut best = (Method::stream(plan.domain, format!("the line is fast: {}", rates(&streamed))), by_stream);
@@ -225,14 +226,16 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
     for (hashing, margin) in hashings.into_iter().filter_map(|(hashing, margin)| Some((hashing?, margin))) {
         let gains = |side: &Side| {
             let streams = *best.0.ways.get(*side) == Way::Stream;
-            streams && *hashing.there.get(*side) && (is_slow(side) || (are_servers && matches!(hashing.digest, Digest::Chained(_))))
+            streams
+                && *hashing.there.get(*side)
+                && (streamed.get(*side).is_slow() || (are_servers && matches!(hashing.digest, Digest::Chained(_))))
         };
         if !Side::BOTH.iter().any(gains) {
             continue;
         }
         let grid = grid(plan, sessions, &hashing).map_err(Halt::Failed)?;
         let hashed = match Pilot::hash(plan, sessions, watch, hashing.ways(), &grid) {
-            Err(Halt::Failed(error)) => {
+            Err(Halt::Failed(error) | Halt::Unhashed(error)) => {
                 best.0.why = format!("{}; a server cannot hash it: {error}", best.0.why);
                 continue;
             }
@@ -245,8 +248,10 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
         let estimate =
             |name: &str, seconds: &Sides<f64>| format!("{name} about {:.1} s and {:.1} s", seconds.source, seconds.target);
         let why = format!("a pilot expects {}, {}", estimate("streaming to take", &by_stream), estimate("hashing", &by_hash));
-        // Both sides together: they may share their processors, and what one of them has to do here as well.
-        let total = |seconds: &Sides<f64>| seconds.source + seconds.target;
+        // Both sides together, as they may share their processors; but not one that is streamed either way.
+        let total = |seconds: &Sides<f64>| -> f64 {
+            Side::BOTH.into_iter().filter(|side| *hashing.there.get(*side)).map(|side| *seconds.get(side)).sum()
+        };
         if total(&by_hash) * margin < total(&best.1) {
             best = (pushed(grid, hashing.ways(), why), by_hash);
         } else {

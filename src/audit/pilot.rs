@@ -17,6 +17,8 @@ use crate::sides::{Side, Sides};
 
 /// Parts that a pilot reads of a side: few, as all of them are read again.
 const PARTS: usize = 1;
+/// A line that brings this many bytes of a side in a second is fast: hashing text in a server does not come near it.
+const FAST_BYTES_PER_SECOND: f64 = 30e6;
 /// Cells fewer than this say nothing of how much differs.
 const CELLS_TO_JUDGE_BY: usize = 16;
 
@@ -62,6 +64,16 @@ impl Pilot {
         grid: &Grid,
     ) -> Result<Sides<Pilot>, Halt> {
         on_both(plan, sessions, Some(grid), |side, part| pushed::sums(watch, side, *ways.get(side), Ok(part), grid))
+    }
+
+    /// For each side the one of two pilots that was faster.
+    pub fn faster(one: Sides<Pilot>, other: Sides<Pilot>) -> Sides<Pilot> {
+        one.zip(other).map(|(one, other)| if one.rows_per_second < other.rows_per_second { other } else { one })
+    }
+
+    /// Whether the rows come so slowly that hashing them as text might be worth it.
+    pub fn is_slow(&self) -> bool {
+        self.bytes_per_second < FAST_BYTES_PER_SECOND
     }
 
     /// How long so many rows would take, in seconds.
