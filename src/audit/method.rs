@@ -6,7 +6,7 @@
 //! hashed in the ways that may be faster.
 
 use super::pilot::{self, Pilot};
-use super::plan::{Plan, ROWS_PER_CELL};
+use super::plan::Plan;
 use super::pushed::SUSPECT_ONE_IN;
 use super::windows::{Halt, Watch};
 use crate::engines::{Pushes, Session};
@@ -83,9 +83,9 @@ const PORTABLE_MARGIN: f64 = 1.5;
 /// The same of hashing value by value: it may seem a little slower, as it leaves the line and this machine alone, and a pilot
 /// is easily disturbed.
 const CHAINED_MARGIN: f64 = 0.75;
-/// Rows that a cell of key hashes is meant to hold. Each part of a table has rows of nearly all cells, so there must not
-/// be many.
-const ROWS_PER_HASH_CELL: f64 = 2048.0;
+/// A cell of key hashes is meant to hold that many times the rows of others. Each part of a table has rows of nearly all
+/// cells, so there must not be many.
+const HASH_CELL_FACTOR: f64 = 8.0;
 /// Cells of key hashes at most, so that a server holds them in memory and has several rows for each in every part.
 const HASH_CELLS_MAX: f64 = 8192.0;
 /// Positions that hashes lie in.
@@ -273,9 +273,10 @@ pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing) 
     });
     let spacing = spacings.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().reduce(f64::min);
     let rows = plan.rows.source.max(plan.rows.target) as f64;
+    let rows_per_cell = plan.limits.rows_per_cell as f64;
     let (position, width) = match spacing {
-        Some(spacing) => (Position::Key, spacing * ROWS_PER_CELL as f64),
-        None => (Position::Hash, HASH_POSITIONS / (rows / ROWS_PER_HASH_CELL).clamp(1.0, HASH_CELLS_MAX)),
+        Some(spacing) => (Position::Key, spacing * rows_per_cell),
+        None => (Position::Hash, HASH_POSITIONS / (rows / rows_per_cell / HASH_CELL_FACTOR).clamp(1.0, HASH_CELLS_MAX)),
     };
     let kinds = plan.pairing.columns.iter().map(|column| column.kind.clone()).collect();
     Ok(Grid { position, width: (width as i64).max(1), salt: plan.digester.salt(), kinds, digest: hashing.digest.clone() })

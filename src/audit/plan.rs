@@ -15,7 +15,7 @@ use crate::sides::{Side, Sides};
 pub const MEMORY_BYTES_DEFAULT: u64 = 96 << 20;
 /// The most of it that is used: rows are held in blocks of at most 4 GiB, and a window may run over by a part.
 const MEMORY_BYTES_MAX: u64 = 2 << 30;
-/// Rows that a range of the key-hash domain is meant to hold.
+/// Rows that a range of the key-hash domain, or of whole numbers that servers hash, is meant to hold.
 pub const ROWS_PER_CELL: u64 = 256;
 /// About the size of a row in bytes, where only the size of the data is known.
 const ROW_BYTES_GUESS: u64 = 64;
@@ -30,7 +30,7 @@ pub struct Limits {
     pub window_bytes: u64,
     /// The folder in which rows are spilled; `None`: the system's temporary folder.
     pub temp_dir: Option<PathBuf>,
-    /// Rows that a range of the key-hash domain is meant to hold.
+    /// Rows that a range of the key-hash domain, or of whole numbers that servers hash, is meant to hold.
     pub rows_per_cell: u64,
     /// How rows are had.
     pub method: MethodChoice,
