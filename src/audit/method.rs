@@ -228,7 +228,7 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
         }
         let grid = grid(plan, sessions, &hashing).map_err(Halt::Failed)?;
         let hashed = match Pilot::hash(plan, sessions, watch, hashing.ways(), &grid) {
-            Err(Halt::Failed(error)) => {
+            Err(Halt::Failed(error) | Halt::Unhashed(error)) => {
                 best.0.why = format!("{}; a server cannot hash it: {error}", best.0.why);
                 continue;
             }
