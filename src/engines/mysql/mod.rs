@@ -138,7 +138,7 @@ impl Session for MysqlSession {
         let described = self.shared.described(&scan.table)?;
         let projection = Arc::new(Projection::of(described, scan).map_err(|error| error.at(self.shared.pool.place()))?);
         let ranges = self.shared.ranges(described)?;
-        let cells = scan.cells.as_ref().and_then(|cells| cells.positions());
+        let cells = scan.cells_told_there();
         let part = |rows: String, weight_bytes: u64, least_key: Option<Vec<u8>>| {
             let (pool, projection, bytes_read) = (&self.shared.pool, Arc::clone(&projection), &self.bytes_read);
             Box::new(RangePart { pool, described, scan, rows, projection, weight_bytes, least_key, bytes_read })

@@ -188,7 +188,7 @@ impl Session for PostgresSession {
         let reading = Arc::new(Reading::new(relation, scan, &self.place).map_err(at_table)?);
         let survey = self.survey(relation, scan)?;
         let mut slices = ranges::slices(relation, scan, &self.cut(relation, scan, &survey), &survey.size);
-        if let Some(cells) = scan.cells.as_ref().and_then(|cells| cells.positions()) {
+        if let Some(cells) = scan.cells_told_there() {
             let narrowed = push::slices(relation, scan, cells, self.snapshot.version_number, slices);
             slices = narrowed.map_err(|why| at_table(Error::new(why)))?;
         }

@@ -185,9 +185,10 @@ impl PostgresPart<'_> {
     /// The places of the rows that are wanted, if only some are and reading these alone is worth reading the keys first.
     fn wanted(&self) -> Result<Option<Vec<Place>>> {
         let (reading, scan) = (&self.reading, &self.reading.scan);
-        // Cells of a grid stand in the slice's condition.
-        let worth_it =
-            |cells: &&Arc<Selection>| cells.positions().is_none() && self.slice.has_places && scan.columns.len() > scan.key_columns;
+        // Cells that the server tells stand in the slice's condition.
+        let worth_it = |_: &&Arc<Selection>| {
+            scan.cells_told_there().is_none() && self.slice.has_places && scan.columns.len() > scan.key_columns
+        };
         let Some(cells) = scan.cells.as_ref().filter(worth_it) else { return Ok(None) };
         let (mut wanted, mut rows, mut key) = (Vec::new(), 0, Vec::new());
         self.copy(&reading.statement_of_keys(&self.slice), scan.key_columns + 1, &mut |tuple, fields| {
