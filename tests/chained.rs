@@ -1,12 +1,11 @@
 //! Rows that PostgreSQL hashes value by value.
 
-use tieout::audit::{Choices, Limits};
+use tieout::audit::{Choices, KeyChoice, Limits, MethodChoice};
 use tieout::engines::{self, OpenOptions};
 use tieout::model::chained::NAME;
-use tieout::model::verdict::Verdict;
 use tieout::sides::Sides;
 
-use crate::databases::Engine;
+use crate::databases::{Database, Engine};
 use crate::methods::orders;
 use crate::model::run::{self, Way};
 use crate::support::Dir;
@@ -74,9 +73,14 @@ fn columns_declared_differently_are_hashed_alike() {
         (["timestamp", "timestamptz"], "timestamp '2024-01-01' + v * interval '1 second'"),
         (["date", "timestamp"], "date '1969-12-31' + v % 3"),
         (["oid", "bigint"], "v"),
+        (["mine", "mood"], "(array['sad', 'ok', 'happy'])[1 + v % 3]::mood"),
+        (["cents", "numeric(14,4)"], "v / 4.0"),
     ];
     let databases = orders([Engine::Postgres, Engine::Postgres], ["bigint", "bigint"], 2_000, &[]);
     for (side, database) in databases.iter().enumerate() {
+        database.run(
+            "create type mood as enum ('sad', 'ok', 'happy'); create domain mine as mood; create domain cents as numeric(12,2)",
+        );
         let types: Vec<String> = columns.iter().enumerate().map(|(i, (types, _))| format!("c{i} {}", types[side])).collect();
         let values: Vec<String> = columns.iter().map(|(types, value)| format!("({value})::{}", types[side])).collect();
         let nulls = vec!["null"; columns.len()];
@@ -113,19 +117,138 @@ fn a_pilot_sees_that_much_differs() {
     assert_eq!(summary.method.why, "much of what a pilot read differs");
 }
 
-/// A pilot that a server answered with an error ended the audit as `incomplete`: it was taken for one of a side that cannot be read.
+/// Failure: numbers, dates and times that differ tied out, and so did labels with padded text. Cause: a cast to text may be the
+/// user's own, as most of PostgreSQL's types have none, and it may make one text of two values. Fix: values are written by the functions that
+/// their types have for it.
 #[test]
-fn what_a_server_fails_to_hash_in_a_pilot_is_streamed() {
-    let databases = orders([Engine::Postgres, Engine::Postgres], ["bigint", "bigint"], 1_000, &[]);
-    for (database, ty) in databases.iter().zip(["date", "timestamp"]) {
-        database.run(&format!("alter table orders add column d {ty}"));
-        database.run("update orders set d = date '2024-01-01' + v");
+fn casts_of_the_users_own_hide_no_difference() {
+    let sides = [Database::new(Engine::Postgres), Database::new(Engine::Postgres)];
+    let types = ["numeric", "integer", "bigint", "oid", "date", "time", "timestamp", "uuid", "mood"];
+    for side in &sides {
+        side.run("create type mood as enum ('sad', 'happy')");
+        for ty in types {
+            side.run(&format!(
+                "create function same({ty}) returns text language sql immutable as 'select ''5''::text'; \
+                 create cast ({ty} as text) with function same({ty}) as implicit"
+            ));
+        }
     }
-    databases[0].run("update orders set d = '5000000-01-01' where v = 500");
-    let open = |at: usize| engines::open(&databases[at].location, &OpenOptions::default()).unwrap();
-    let sessions = Sides { source: open(0), target: open(1) };
+    let cases = [
+        (["numeric(12,2)", "numeric(12,2)"], ["1.2", "1.3"]),
+        (["numeric", "numeric"], ["1.2", "1.3"]),
+        (["integer", "numeric"], ["5", "6"]),
+        (["bigint", "numeric(12,2)"], ["6", "5"]),
+        (["oid", "numeric"], ["6", "5"]),
+        (["boolean", "numeric"], ["true", "5"]),
+        (["date", "date"], ["'2024-01-01'", "'2024-01-02'"]),
+        (["time", "time"], ["'10:00'", "'11:00'"]),
+        (["mood", "mood"], ["'sad'", "'happy'"]),
+        (["mood", "char(5)"], ["'sad'", "'5'"]),
+    ];
+    for (types, values) in cases {
+        for side in 0..2 {
+            sides[side].run(&format!("drop table if exists t; create table t (k integer primary key, v {})", types[side]));
+            sides[side].run(&format!("insert into t values (1, {})", values[side]));
+        }
+        let locations = sides.each_ref().map(|side| side.table("t"));
+        Dir::new().diff_words(&[locations[0].as_str(), &locations[1], "--method", "push"]).drift([0, 0, 1, 0]);
+    }
+    // The same in the text that MariaDB can write too: the length of a text is a number.
+    let other = Database::new(Engine::Mariadb);
+    for (ty, mysql, value, changed) in [
+        ("timestamp", "datetime(6)", "'2024-01-01 10:00:00'", "'2024-01-01 11:00:00'"),
+        ("uuid", "uuid", "'550e8400-e29b-41d4-a716-446655440000'", "'550e8400-e29b-41d4-a716-446655440001'"),
+        ("text", "text", "'a'", "'b'"),
+    ] {
+        sides[0].run(&format!(
+            "drop table if exists t; create table t (k integer primary key, v {ty}); insert into t values (1, {value})"
+        ));
+        other.run("drop table if exists t");
+        other.run(&format!("create table t (k integer primary key, v {mysql})"));
+        other.run(&format!("insert into t values (1, {value})"));
+        let locations = [sides[0].table("t"), other.table("t")];
+        let diff = || Dir::new().diff_words(&[locations[0].as_str(), &locations[1], "--method", "push"]);
+        let run = diff();
+        run.tied_out();
+        assert_eq!(run.table()["rows_streamed"]["source"], 0, "{run:#?}");
+        other.run(&format!("update t set v = {changed}"));
+        diff().drift([0, 0, 1, 0]);
+    }
+}
+
+/// Failure: a table was incomplete for which `--method push` had been fine. Cause: what a server could not hash ended the audit if it came
+/// up in the pilot, as it was taken for another kind of error. Fix: the table is streamed.
+#[test]
+fn what_a_server_cannot_hash_is_streamed_after_the_pilot() {
+    let sides = [Database::new(Engine::Postgres), Database::new(Engine::Postgres)];
+    for (side, ty) in sides.iter().zip(["date", "timestamp"]) {
+        side.run(&format!("create table far (k bigint primary key, d {ty}); insert into far values (1, '2024-02-29')"));
+    }
+    // No timestamp is as far away.
+    sides[0].run("insert into far values (2, '5874897-12-31')");
+    let open = |at: usize| engines::open(&sides[at].location, &OpenOptions::default()).unwrap();
     let limits = Limits { pilot_bytes: 0, ..Limits::default() };
+    let sessions = Sides { source: open(0), target: open(1) };
     let (summary, ..) = run::audit(&Choices::default(), &sessions, &Way { jobs: 2, limits, seed: 5 }).unwrap();
-    assert_eq!((summary.verdict, summary.differences.changed), (Verdict::Drift, 1), "{summary:#?}");
-    assert!(summary.method.why.contains("cannot hash"), "{}", summary.method.why);
+    assert_eq!(summary.errors, [""; 0]);
+    assert_eq!((summary.rows.matched, summary.differences.missing_in_target), (1, 1));
+    assert!(summary.method.why.contains("a server cannot hash it"), "{}", summary.method.why);
+    let locations = sides.each_ref().map(|side| side.table("far"));
+    Dir::new().diff_words(&[locations[0].as_str(), &locations[1], "--method", "push"]).drift([1, 0, 0, 0]);
+}
+
+/// As on machines whose bytes are in the other order.
+#[test]
+fn servers_whose_hashes_are_others_are_streamed() {
+    let sides = [Database::new(Engine::Postgres), Database::new(Engine::Postgres)];
+    for side in &sides {
+        side.run("create table words (k text, v integer); insert into words select 'word ' || i, i from generate_series(1, 40) i");
+        // Nobody knows how many rows a view has: many cells are made for them.
+        side.run("create view word_list as select * from words");
+        side.run(
+            "create or replace function pg_catalog.hashtextextended(text, bigint) returns bigint \
+             language sql immutable strict parallel safe as 'select hashint8extended(length($1)::int8, hashint4extended(ascii(reverse($1)), $2))'",
+        );
+    }
+    sides[1].run("update words set v = -1 where v = 7");
+    let open = |at: usize| engines::open(&sides[at].location, &OpenOptions::default()).unwrap();
+    let sessions = Sides { source: open(0), target: open(1) };
+    let choices = Choices { key: KeyChoice::Columns(vec!["k".to_string()]), ..Choices::default() };
+    let limits = Limits { method: MethodChoice::Push, ..Limits::default() };
+    let (summary, ..) = run::audit(&choices, &sessions, &Way { jobs: 2, limits, seed: 5 }).unwrap();
+    assert_eq!((summary.source.as_str(), &summary.errors), ("public.word_list", &vec![]));
+    assert_eq!((summary.rows.matched, summary.differences.changed), (39, 1));
+    assert!(summary.method.why.contains("found 0 rows in ranges that differ"), "{}", summary.method.why);
+}
+
+/// Failure: an audit was incomplete where the rows of one side were hashed here, and read more often than needed. Cause: the server that cannot
+/// hash its rows as the other one was asked for those in some cells of hashes all the same. Fix: it sends all of its rows, which are chosen here.
+#[test]
+fn a_server_that_does_not_hash_does_not_tell_the_cells_of_hashes() {
+    let series = |mysql: bool| if mysql { "seq as i from seq_1_to_300" } else { "i from generate_series(1, 300) i" };
+    for (engine, key, types, value) in [
+        // Neither key has portable text.
+        (Engine::Mariadb, "f", ["f double precision, s varchar(20), v integer", "f double, s varchar(20), v integer"], "i / 8.0e0"),
+        (Engine::Mariadb, "s", ["f double precision, s varchar(20), v integer", "f double, s varchar(20), v integer"], "i / 8.0e0"),
+        (Engine::Postgres, "s", ["f double precision, s uuid, v integer", "f double precision, s text, v integer"], "i / 8.0"),
+    ] {
+        let sides = [Database::new(Engine::Postgres), Database::new(engine)];
+        for (side, types) in sides.iter().zip(types) {
+            side.run(&format!("create table t ({types})"));
+            let uuid = if types.contains("uuid") { "::uuid" } else { "" };
+            let text = format!("concat('550e8400-e29b-41d4-a716-', 446655440000 + i){uuid}");
+            let text = if engine == Engine::Mariadb { "concat('s', i)" } else { &text };
+            side.run(&format!("insert into t select {value}, {text}, i from (select {}) s", series(side.engine.is_mysql())));
+        }
+        sides[1].run("update t set v = -1 where v = 77");
+        let open = |at: usize| engines::open(&sides[at].location, &OpenOptions::default()).unwrap();
+        let sessions = Sides { source: open(0), target: open(1) };
+        let choices = Choices { key: KeyChoice::Columns(vec![key.to_string()]), ..Choices::default() };
+        let limits = Limits { method: MethodChoice::Push, rows_per_cell: 1, ..Limits::default() };
+        let (summary, ..) = run::audit(&choices, &sessions, &Way { jobs: 2, limits, seed: 5 }).unwrap();
+        assert_eq!(summary.errors, [""; 0]);
+        assert_eq!((summary.rows.matched, summary.differences.changed), (299, 1));
+        let method = &summary.method;
+        assert_eq!((method.source.as_str(), method.target.as_str(), method.why.as_str()), ("push", "stream", "as asked for"));
+    }
 }

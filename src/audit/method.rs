@@ -83,11 +83,10 @@ const PORTABLE_MARGIN: f64 = 1.5;
 const CHAINED_MARGIN: f64 = 0.75;
 /// Cells of whole keys at most, about: their fingerprints are held in memory, some hundred bytes for each.
 const KEY_CELLS_MAX: u64 = 1 << 18;
-/// Rows that a cell of whole keys is meant to hold.
-const ROWS_PER_KEY_CELL: u64 = 256;
-/// Rows that a cell of key hashes is meant to hold. Each part of a table has rows of nearly all cells, so there must not
-/// be many.
-const ROWS_PER_HASH_CELL: f64 = 2048.0;
+/// A cell that servers add up is meant to hold that many times the rows of a range of the key-hash domain, as each of them has
+/// to be sent; of key hashes more, as each part of a table has rows of nearly all of these cells.
+const KEY_CELL_FACTOR: u64 = 4;
+const HASH_CELL_FACTOR: u64 = 32;
 /// Cells of key hashes at most, so that a server holds them in memory and has several rows for each in every part.
 const HASH_CELLS_MAX: f64 = 8192.0;
 /// Positions that hashes lie in.
@@ -281,10 +280,13 @@ pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing) 
         false => Ok(None),
     });
     let spacing = spacings.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().reduce(f64::min);
-    let rows = plan.rows.source.max(plan.rows.target);
+    let (rows, rows_per_cell) = (plan.rows.source.max(plan.rows.target), plan.limits.rows_per_cell);
     let (position, width) = match spacing {
-        Some(spacing) => (Position::Key, spacing * ROWS_PER_KEY_CELL.max(rows / KEY_CELLS_MAX) as f64),
-        None => (Position::Hash, HASH_POSITIONS / (rows as f64 / ROWS_PER_HASH_CELL).clamp(1.0, HASH_CELLS_MAX)),
+        Some(spacing) => (Position::Key, spacing * (rows_per_cell * KEY_CELL_FACTOR).max(rows / KEY_CELLS_MAX) as f64),
+        None => {
+            let cells = rows as f64 / (rows_per_cell * HASH_CELL_FACTOR) as f64;
+            (Position::Hash, HASH_POSITIONS / cells.clamp(1.0, HASH_CELLS_MAX))
+        }
     };
     let kinds = plan.pairing.columns.iter().map(|column| column.kind.clone()).collect();
     Ok(Grid { position, width: (width as i64).max(1), salt: plan.digester.salt(), kinds, digest: hashing.digest.clone() })

@@ -30,7 +30,7 @@ pub struct Limits {
     pub window_bytes: u64,
     /// The folder in which rows are spilled; `None`: the system's temporary folder.
     pub temp_dir: Option<PathBuf>,
-    /// Rows that a range of the key-hash domain is meant to hold.
+    /// Rows that a range of the key-hash domain, or of whole numbers that servers hash, is meant to hold.
     pub rows_per_cell: u64,
     /// How rows are had.
     pub method: MethodChoice,

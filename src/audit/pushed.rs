@@ -52,10 +52,15 @@ impl<'a> Pushed<'a> {
         Pushed { plan, sessions, watch, ways, grid, cells: Vec::new(), prints: Vec::new(), done: false }
     }
 
+    fn scan(&self, side: Side) -> Scan {
+        let hashed_there = *self.ways.get(side) == Way::Push;
+        Scan { any_order: true, hashed_there, ..self.plan.scans.get(side).clone() }
+    }
+
     /// The fingerprints of a side.
     fn sums(&self, side: Side) -> Result<CellSums, Halt> {
         let way = *self.ways.get(side);
-        let scan = Scan { any_order: true, hashed_there: way == Way::Push, ..self.plan.scans.get(side).clone() };
+        let scan = self.scan(side);
         let parts = self.sessions.get(side).parts(&scan).map_err(|error| Halt::Failed(error.on(side)))?;
         let of_part = |part| sums(self.watch, side, way, part, self.grid);
         parts.par_bridge().map(of_part).try_reduce(CellSums::new, |one, other| Ok(merged(one, other)))
@@ -66,7 +71,7 @@ impl<'a> Pushed<'a> {
         let cells = suspects.iter().map(|&suspect| self.cells[suspect]).collect();
         let cells = Arc::new(Selection::Positions(GridCells { grid: self.grid.clone(), cells }));
         let read = |side: Side| {
-            let scan = Scan { cells: Some(Arc::clone(&cells)), any_order: true, ..self.plan.scans.get(side).clone() };
+            let scan = Scan { cells: Some(Arc::clone(&cells)), ..self.scan(side) };
             let parts = self.sessions.get(side).parts(&scan).map_err(|error| Halt::Failed(error.on(side)))?;
             let found = AtomicU64::new(0);
             parts.par_bridge().try_for_each(|part| {

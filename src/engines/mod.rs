@@ -22,7 +22,7 @@ pub use deferred::{Deferred, Native};
 
 use crate::error::{Error, Result};
 use crate::model::chained::Form;
-use crate::model::grid::{CellSums, Grid, Selection};
+use crate::model::grid::{CellSums, Grid, GridCells, Position, Selection};
 use crate::model::kind::Kind;
 use crate::model::row::RowBlock;
 use crate::model::schema::{Table, TableName};
@@ -225,10 +225,18 @@ pub struct Scan {
     pub cells: Option<Arc<Selection>>,
     /// Whether the parts may come in any order: then they are cut as is cheapest.
     pub any_order: bool,
-    /// Whether the server hashes the rows: then parts may be as large as is cheapest.
+    /// Whether the server hashes the rows: then parts may be as large as is cheapest, and it can tell the cells of hashes.
     pub hashed_there: bool,
     /// If set, only rows that meet this condition, in the engine's own language, are read at all.
     pub condition: Option<String>,
+}
+
+impl Scan {
+    /// The cells of a grid whose rows alone are wanted, where the server can tell which those are.
+    pub fn cells_told_there(&self) -> Option<&GridCells> {
+        let cells = self.cells.as_ref()?.positions()?;
+        (cells.grid.position == Position::Key || self.hashed_there).then_some(cells)
+    }
 }
 
 /// One column of a scan.

@@ -292,7 +292,7 @@ fn any_or_null(random: &mut fastrand::Rng, ty: &L, stored: &P, bounds: Bounds) -
     if random.u8(0..5) == 0 { V::Null } else { any(random, ty, stored, bounds) }
 }
 
-fn number(random: &mut fastrand::Rng) -> Num {
+pub fn number(random: &mut fastrand::Rng) -> Num {
     match random.u8(0..10) {
         0..=4 => Num::of(random.i32(-3..300).into()),
         5 => {
@@ -309,7 +309,7 @@ fn number(random: &mut fastrand::Rng) -> Num {
     }
 }
 
-fn words(random: &mut fastrand::Rng) -> String {
+pub fn words(random: &mut fastrand::Rng) -> String {
     const TRAPS: [&str; 30] = [
         "",
         " ",

@@ -2,7 +2,7 @@
 //! shares no code with it.
 //!
 //! `TIEOUT_MODEL_CASES` is the number of cases, `TIEOUT_MODEL_SEED` the seed of the first; a failure prints the seed
-//! with which it reproduces alone.
+//! with which it reproduces alone. [`servers`] does the same with tables in databases.
 
 mod build;
 mod canonical;
@@ -13,8 +13,10 @@ mod generate;
 mod hunt;
 mod kinds;
 mod naive;
+mod places;
 mod report;
 pub mod run;
+mod servers;
 mod text;
 mod value;
 

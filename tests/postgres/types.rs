@@ -223,6 +223,31 @@ fn types_that_only_postgres_has_are_its_text_under_settings_of_our_own() {
     }
 }
 
+/// Failure: two rows, or amounts of money, that differ were equal. Cause: they were compared by what a cast to text made of them, which may be
+/// the user's own. Fix: by what the function writes that the type has for it.
+#[test]
+fn casts_of_the_users_own_are_not_the_text_of_a_type() {
+    let database = database();
+    database.run("create type public.pair as (x int, y int)");
+    for ty in ["public.pair", "money"] {
+        database.run(&format!(
+            "create function public.same({ty}) returns text language sql immutable as 'select ''same''::text'; \
+             create cast ({ty} as text) with function public.same({ty})"
+        ));
+    }
+    database.run("create table public.t (k int primary key, p public.pair, l public.pair[], m money, n money[])");
+    database.run(
+        "insert into public.t values (1, row(1, 2), array[row(1, 2), null]::public.pair[], '1', '{{1},{2}}'), \
+         (2, row(null, null), '{}', '0', '[0:0]={1}'), (3, null, null, null, null)",
+    );
+    let session = open(&database);
+    let read = rows(session.as_ref(), &scan(&described(session.as_ref(), "t"), &["k"]));
+    let shown = |row: usize| Values::of(&read[row].1).skip(1).map(render).collect::<Vec<_>>();
+    assert_eq!(shown(0), ["(1,2)", "[\"(1,2)\",null]", "$1.00", "[[\"$1.00\"],[\"$2.00\"]]"]);
+    assert_eq!(shown(1)[..3], ["(,)", "[]", "$0.00"]);
+    assert_eq!(shown(2), ["NULL"; 4]);
+}
+
 #[test]
 fn arrays_that_begin_elsewhere_equal_only_those_that_begin_there() {
     let database = database();

@@ -141,7 +141,7 @@ impl Session for MysqlSession {
         let located = |error: Error| error.at(self.shared.pool.place());
         let projection = Arc::new(Projection::of(described, &scan.columns).map_err(located)?);
         let ranges = self.shared.ranges(described)?;
-        let cells = scan.cells.as_ref().and_then(|cells| cells.positions());
+        let cells = scan.cells_told_there();
         let within = cells.and_then(|cells| push::within(described, scan, cells));
         // Where the server does not tell which rows lie in the cells, their keys do.
         let places = match scan.cells.is_some() && within.is_none() {

@@ -2,7 +2,7 @@
 //! [`chained`](crate::model::chained).
 
 use super::catalog::Relation;
-use super::push::{column, text};
+use super::push::{column, text, written};
 use super::types::Wire;
 use crate::engines::{Scan, ScanColumn};
 use crate::model::chained::{Form, NULL_TEXT, SECONDS_OFFSET, WHOLE_OFFSET, null_mark};
@@ -59,7 +59,7 @@ fn step(relation: &Relation, scanned: &ScanColumn, form: Form, salt: u64, seed: 
         Form::Whole64 => {
             format!("hashint8extended(coalesce({whole}::int8, 0), {})", float(&format!("{whole}::float8"), WHOLE_OFFSET))
         }
-        Form::Fixed(_) => bytes(&format!("{name}::text"), NULL_TEXT),
+        Form::Fixed(_) => bytes(&written("numeric_out", &name), NULL_TEXT),
         Form::Float => format!(
             "hashfloat8extended(coalesce({name}::float8, 0), \
              hashint4extended(case when {name} is null then 0 when {name}::float8 = 0 then 1 else 2 end, {seed}))"

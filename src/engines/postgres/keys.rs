@@ -126,7 +126,7 @@ pub fn sample(client: &mut Client, relation: &Relation, scan: &Scan, parts: u64,
         from = source(relation.class, &relation.table.name),
         present = names.iter().map(|name| format!("{name} is not null")).collect::<Vec<_>>().join(" and "),
         ks = list(&|i, _| format!("k{i}")),
-        texts = list(&|i, _| format!("k{i}::text")),
+        texts = list(&|i, _| format!("format('%s', k{i})")),
     );
     let rows = client.query(&sql, &[]).map_err(|error| failure("sample the keys", &error))?;
     let agreement = rows.first().map_or(Ok(None), |row| field(row, 2 * key.len()))?.unwrap_or(1.0);

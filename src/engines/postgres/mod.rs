@@ -188,7 +188,7 @@ impl Session for PostgresSession {
         let reading = Arc::new(reading.map_err(|error| error.at(format!("table {}", scan.table)).at(&self.place))?);
         let survey = self.survey(relation, scan)?;
         let mut slices = ranges::slices(relation, scan, &self.cut(relation, scan, &survey), &survey.size);
-        if let Some(cells) = scan.cells.as_ref().and_then(|cells| cells.positions()) {
+        if let Some(cells) = scan.cells_told_there() {
             slices = push::slices(relation, scan, cells, self.snapshot.version_number, slices);
         }
         Ok(Box::new(slices.into_iter().map(move |slice| {

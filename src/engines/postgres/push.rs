@@ -10,7 +10,7 @@ use super::client::Client;
 use super::failure::failure;
 use super::keys;
 use super::ranges::Slice;
-use super::sql::identifier;
+use super::sql::{identifier, qualified};
 use super::types::{Cast, Wire};
 use crate::engines::{Pushes, Scan, ScanColumn};
 use crate::error::{Error, Result};
@@ -70,7 +70,9 @@ fn texts(relation: &Relation, columns: &[ScanColumn], version: i32) -> Result<Ve
             format!("column {} of type {} compared as {} has no portable text", column.name, column.native, scanned.kind)
         })?;
         Ok(match scanned.kind {
-            Kind::Text | Kind::PaddedText => format!("coalesce(octet_length({text}) || ':' || {text}, 'n')"),
+            Kind::Text | Kind::PaddedText => {
+                format!("coalesce({} || ':' || {text}, 'n')", written("int4out", &format!("octet_length({text})")))
+            }
             _ => format!("coalesce({text}, 'n')"),
         })
     };
@@ -81,21 +83,33 @@ fn texts(relation: &Relation, columns: &[ScanColumn], version: i32) -> Result<Ve
 pub fn text(relation: &Relation, scanned: &ScanColumn, version: i32) -> Option<String> {
     let (read, name) = (&relation.columns[scanned.index].read, column(relation, scanned));
     let is_builtin = read.base.schema.as_deref() == Some("pg_catalog");
+    let plain = match read.cast {
+        Cast::None if !is_builtin => written("enum_out", &format!("{name}::{}", qualified(&read.base))),
+        _ => format!("{name}::text"),
+    };
     Some(match (&scanned.kind, &read.ty) {
-        (Kind::Number, Type::Integer { .. }) => format!("{name}::text"),
-        (Kind::Number | Kind::Boolean, Type::Boolean) => format!("{name}::int4::text"),
-        (Kind::Number, Type::Decimal { .. } | Type::Number) if version >= TRIM_SCALE_SINCE => format!("trim_scale({name})::text"),
-        // An enumeration may have a cast of its own to text.
-        (Kind::Text, Type::Text) if read.cast == Cast::None && !is_builtin => format!("textin(enum_out({name}))"),
-        (Kind::Text, Type::Text) => format!("{name}::text"),
-        (Kind::PaddedText, Type::Text | Type::Char) => format!("rtrim({name}::text, ' ')"),
+        (Kind::Number, Type::Integer { .. }) => written("int8out", &format!("{name}::int8")),
+        (Kind::Number | Kind::Boolean, Type::Boolean) => written("int4out", &format!("{name}::int4")),
+        (Kind::Number, Type::Decimal { .. } | Type::Number) if version >= TRIM_SCALE_SINCE => {
+            written("numeric_out", &format!("trim_scale({name})"))
+        }
+        (Kind::Text, Type::Text) => plain,
+        (Kind::PaddedText, Type::Text | Type::Char) => format!("rtrim({plain}, ' ')"),
         (Kind::Bytes, Type::Bytes) => format!("encode({name}, 'hex')"),
-        (Kind::Date, Type::Date) | (Kind::Time, Type::Time { .. }) | (Kind::Uuid, Type::Uuid) => format!("{name}::text"),
-        (Kind::Timestamp | Kind::Instant, Type::Date) => format!("{name}::timestamp::text"),
-        (Kind::Timestamp | Kind::Instant, Type::Timestamp { .. }) => format!("{name}::text"),
-        (Kind::Instant, Type::Instant { .. }) => format!("({name} at time zone 'UTC')::text"),
+        (Kind::Date, Type::Date) => written("date_out", &name),
+        (Kind::Time, Type::Time { .. }) => written("time_out", &name),
+        (Kind::Uuid, Type::Uuid) => written("uuid_out", &name),
+        (Kind::Timestamp | Kind::Instant, Type::Date) => written("timestamp_out", &format!("{name}::timestamp")),
+        (Kind::Timestamp | Kind::Instant, Type::Timestamp { .. }) => written("timestamp_out", &name),
+        (Kind::Instant, Type::Instant { .. }) => written("timestamp_out", &format!("({name} at time zone 'UTC')")),
         _ => return None,
     })
+}
+
+/// A value as the function writes it that its type has for that; NULL if it is NULL. Not by a cast to text, which may be the user's
+/// own: few of PostgreSQL's types come with one.
+pub fn written(function: &str, value: &str) -> String {
+    format!("textin({function}({value}))")
 }
 
 /// The SHA-256 of some texts behind the salt, in hexadecimal digits.

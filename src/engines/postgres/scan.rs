@@ -59,10 +59,14 @@ impl Reading {
         };
         let expression = |column: &ScanColumn| {
             let name = identifier(&relation.table.columns[column.index].name);
+            // A row of NULLs is no NULL.
+            let written = || format!("case when {name} is not distinct from null then null else format('%s', {name}) end");
             match relation.columns[column.index].read.cast {
                 Cast::None => name,
                 Cast::Text => format!("{name}::text"),
                 Cast::Texts => format!("{name}::text[]"),
+                Cast::Written => written(),
+                Cast::WrittenItems => format!("({})::text[]", written()),
             }
         };
         let expressions = scan.columns.iter().map(expression).collect();

@@ -51,10 +51,14 @@ pub enum Wire {
 pub enum Cast {
     /// The column as it is.
     None,
-    /// `::text`.
+    /// `::text`, where PostgreSQL itself has that cast.
     Text,
-    /// `::text[]`.
+    /// `::text[]` likewise.
     Texts,
+    /// What the function writes that the type has for it: a cast to text may be the user's own.
+    Written,
+    /// An array of what it writes of each item.
+    WrittenItems,
 }
 
 /// A type as it is read.
@@ -99,7 +103,11 @@ pub fn read(types: &Types, oid: u32, modifier: i32) -> Read {
     }
     if types.get(&row.item).is_some_and(|item| item.array == oid) {
         let item = read(types, row.item, modifier);
-        let cast = if item.cast == Cast::None { Cast::None } else { Cast::Texts };
+        let cast = match item.cast {
+            Cast::None => Cast::None,
+            Cast::Text | Cast::Texts => Cast::Texts,
+            Cast::Written | Cast::WrittenItems => Cast::WrittenItems,
+        };
         return Read { ty: Type::List(Box::new(item.ty)), wire: Wire::Array(Box::new(item.wire)), cast, base: row.name.clone() };
     }
     let name = row.name.name.as_str();
@@ -144,7 +152,10 @@ pub fn read(types: &Types, oid: u32, modifier: i32) -> Read {
 
 /// A type that is compared as the server's text.
 fn native(name: TableName) -> Read {
-    Read { ty: Type::Native { engine: ENGINE, name: name.name.clone() }, wire: Wire::Text, cast: Cast::Text, base: name }
+    // Those of PostgreSQL's own types that it casts to text; what is written of XML lacks its encoding.
+    let is_cast = name.schema.as_deref() == Some("pg_catalog") && ["xml", "inet", "cidr"].contains(&name.name.as_str());
+    let cast = if is_cast { Cast::Text } else { Cast::Written };
+    Read { ty: Type::Native { engine: ENGINE, name: name.name.clone() }, wire: Wire::Text, cast, base: name }
 }
 
 /// The modifier of a numeric holds its precision and, in eleven bits with a sign, its scale.
