@@ -120,7 +120,7 @@ fn sha256(grid: &Grid, texts: &[String]) -> String {
 
 /// A number of 60 bits out of hexadecimal digits from `from` on, counted from 1.
 fn half(digits: &str, from: usize) -> String {
-    format!("('x' || substr({digits}, {from}, {HALF_DIGITS}))::bit(60)::int8")
+    format!("bit_in(textout('x' || substr({digits}, {from}, {HALF_DIGITS})), 0, 60)::int8")
 }
 
 /// The expression for the cell of a row.
