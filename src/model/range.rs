@@ -171,8 +171,8 @@ pub struct Cells {
 }
 
 impl Cells {
-    /// Most bits that a domain is cut by: 2^20 cells are 32 MiB of fingerprints on each side.
-    pub const BITS_MAX: u32 = 20;
+    /// Most bits that a domain is cut by: 2^18 cells are 8 MiB of fingerprints, which each thread adds up for each side.
+    pub const BITS_MAX: u32 = 18;
 
     /// Cells for about `rows` rows with at most about `rows_per_cell` in each.
     pub fn for_rows(rows: u64, rows_per_cell: u64) -> Self {
