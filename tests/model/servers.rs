@@ -2,7 +2,7 @@
 //! edits. What is found by streaming, and by the fingerprints of servers, is held against the naive comparison.
 //!
 //! `TIEOUT_RANDOM_TABLES` is the number of cases, `TIEOUT_RANDOM_SEED` the seed of the first; a failure prints the seed with
-//! which it reproduces alone.
+//! which it reproduces alone. `TIEOUT_RANDOM_ROWS` makes all tables large, for they are of one part otherwise.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -191,7 +191,9 @@ fn tables(seed: u64) -> (Tables, fastrand::Rng) {
     let mut random = fastrand::Rng::with_seed(seed);
     let random = &mut random;
     let places = places(random);
+    let most = setting("TIEOUT_RANDOM_ROWS", 0) as usize;
     let count = match random.u8(0..20) {
+        _ if most > 0 => random.usize(most / 2..=most),
         0 => 0,
         1 => random.usize(500..1500),
         2..=4 => random.usize(0..8),
