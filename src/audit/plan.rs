@@ -17,6 +17,8 @@ pub const MEMORY_BYTES_DEFAULT: u64 = 96 << 20;
 const MEMORY_BYTES_MAX: u64 = 2 << 30;
 /// Rows that a range of the key-hash domain is meant to hold: if one row in a thousand differs, one in sixteen is read again.
 const ROWS_PER_CELL: u64 = 64;
+/// How many times more where all rows have to be read again whatever differs, so that small ranges would be for nothing.
+const FACTOR_WITHOUT_PLACES: u64 = 4;
 /// About the size of a row in bytes, where only the size of the data is known.
 const ROW_BYTES_GUESS: u64 = 64;
 /// Rows assumed where nothing is known about a side.
@@ -101,7 +103,9 @@ pub fn plan(
         None => Domain::KeyHash,
     };
     let rows = tables.as_ref().map(|table| table.rows.or(table.bytes.map(|bytes| bytes / ROW_BYTES_GUESS)).unwrap_or(ROWS_GUESS));
-    let cells = Cells::for_rows(rows.source.max(rows.target), limits.rows_per_cell);
+    let places = [&sessions.source, &sessions.target].iter().any(|session| session.capabilities().places);
+    let rows_per_cell = limits.rows_per_cell * if places { 1 } else { FACTOR_WITHOUT_PLACES };
+    let cells = Cells::for_rows(rows.source.max(rows.target), rows_per_cell);
     let bytes = tables.as_ref().map(|table| table.bytes.unwrap_or(0));
     let unique_key = !pairing.no_key && Side::BOTH.into_iter().all(|side| declares_key(&pairing, side, tables.get(side)));
     let whole_key = unique_key && pairing.key_columns == 1 && Side::BOTH.into_iter().all(|side| fits_position(&pairing, side));

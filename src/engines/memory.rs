@@ -41,7 +41,7 @@ impl Session for MemorySession {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { many_tables: false, absent_values: false, conditions: false, native: Some(Native::Columns) }
+        Capabilities { many_tables: false, places: false, absent_values: false, conditions: false, native: Some(Native::Columns) }
     }
 
     fn tables(&self) -> Result<Vec<Table>> {

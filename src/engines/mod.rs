@@ -136,6 +136,8 @@ pub struct Capabilities {
     pub conditions: bool,
     /// Rows can lack a column, which is not the same as NULL (NDJSON).
     pub absent_values: bool,
+    /// Few rows of a part can be read without all others, [by their places](places).
+    pub places: bool,
     /// What [`Part::read_deferred`] hands rows on as; `None`: in canonical bytes.
     pub native: Option<Native>,
 }

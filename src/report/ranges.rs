@@ -125,7 +125,9 @@ impl RangeWriter {
 fn render_bound(domain: Domain, bound: &[u8]) -> String {
     match domain {
         Domain::KeyOrder => render_key(bound),
-        Domain::KeyHash => bound.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")),
+        Domain::KeyHash => {
+            bound.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+        }
     }
 }
 

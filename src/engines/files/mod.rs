@@ -89,7 +89,13 @@ impl Session for FileSession {
 
     fn capabilities(&self) -> Capabilities {
         let native = matches!(self.encoding, Encoding::Parquet | Encoding::Arrow).then_some(Native::Columns);
-        Capabilities { many_tables: false, absent_values: self.encoding == Encoding::Ndjson, conditions: false, native }
+        Capabilities {
+            many_tables: false,
+            absent_values: self.encoding == Encoding::Ndjson,
+            conditions: false,
+            places: self.encoding == Encoding::Parquet,
+            native,
+        }
     }
 
     fn tables(&self) -> Result<Vec<Table>> {

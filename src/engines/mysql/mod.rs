@@ -117,7 +117,7 @@ impl Session for MysqlSession {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { many_tables: true, conditions: true, absent_values: false, native: None }
+        Capabilities { many_tables: true, places: true, conditions: true, absent_values: false, native: None }
     }
 
     fn position(&self) -> Option<String> {

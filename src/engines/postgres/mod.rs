@@ -148,7 +148,7 @@ impl Session for PostgresSession {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { many_tables: true, absent_values: false, conditions: true, native: Some(Native::PostgresCopy) }
+        Capabilities { many_tables: true, places: true, absent_values: false, conditions: true, native: Some(Native::PostgresCopy) }
     }
 
     fn position(&self) -> Option<String> {

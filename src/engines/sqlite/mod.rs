@@ -96,7 +96,7 @@ impl Session for SqliteSession {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { many_tables: true, conditions: true, absent_values: false, native: None }
+        Capabilities { many_tables: true, places: true, conditions: true, absent_values: false, native: None }
     }
 
     fn notes(&self) -> Vec<String> {
