@@ -84,9 +84,10 @@ const CHAINED_MARGIN: f64 = 0.75;
 /// Cells of whole keys at most, about: their fingerprints are held in memory, some hundred bytes for each.
 const KEY_CELLS_MAX: u64 = 1 << 18;
 /// A cell that servers add up is meant to hold that many times the rows of a range of the key-hash domain, as each of them has
-/// to be sent; of key hashes more, as each part of a table has rows of nearly all of these cells.
+/// to be sent; of key hashes more, as each part of a table has rows of nearly all of these cells: PostgreSQL's parts are few.
 const KEY_CELL_FACTOR: u64 = 4;
-const HASH_CELL_FACTOR: u64 = 32;
+const CHAINED_HASH_CELL_FACTOR: u64 = 8;
+const PORTABLE_HASH_CELL_FACTOR: u64 = 32;
 /// Cells of key hashes at most, so that a server holds them in memory and has several rows for each in every part.
 const HASH_CELLS_MAX: f64 = 8192.0;
 /// Positions that hashes lie in.
@@ -223,11 +224,14 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
     let mut best = (Method::stream(plan.domain, format!("the line is fast: {}", rates(&streamed))), by_stream);
     let hashings = [(Hashing::chained(&plan.pushes), CHAINED_MARGIN), (Hashing::portable(&plan.pushes).ok(), PORTABLE_MARGIN)];
     for (hashing, margin) in hashings.into_iter().filter_map(|(hashing, margin)| Some((hashing?, margin))) {
+        // Value by value also on a fast line; but not by cells of key hashes if one side has to be streamed for it, for if
+        // rows differ much of that side is streamed again.
+        let is_cheap = matches!(hashing.digest, Digest::Chained(_))
+            && are_servers
+            && (plan.whole_key || hashing.ways() == Sides { source: Way::Push, target: Way::Push });
         let gains = |side: &Side| {
             let streams = *best.0.ways.get(*side) == Way::Stream;
-            streams
-                && *hashing.there.get(*side)
-                && (streamed.get(*side).is_slow() || (are_servers && matches!(hashing.digest, Digest::Chained(_))))
+            streams && *hashing.there.get(*side) && (is_cheap || streamed.get(*side).is_slow())
         };
         if !Side::BOTH.iter().any(gains) {
             continue;
@@ -284,7 +288,11 @@ pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing) 
     let (position, width) = match spacing {
         Some(spacing) => (Position::Key, spacing * (rows_per_cell * KEY_CELL_FACTOR).max(rows / KEY_CELLS_MAX) as f64),
         None => {
-            let cells = rows as f64 / (rows_per_cell * HASH_CELL_FACTOR) as f64;
+            let factor = match hashing.digest {
+                Digest::Chained(_) => CHAINED_HASH_CELL_FACTOR,
+                Digest::Portable => PORTABLE_HASH_CELL_FACTOR,
+            };
+            let cells = rows as f64 / (rows_per_cell * factor) as f64;
             (Position::Hash, HASH_POSITIONS / cells.clamp(1.0, HASH_CELLS_MAX))
         }
     };
