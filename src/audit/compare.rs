@@ -1,12 +1,11 @@
 //! Compares the rows of a range key by key.
 
 use std::cmp::Ordering;
-use std::iter::Peekable;
 
 use super::run::{Entry, Span};
 use crate::model::canonical::Values;
 use crate::model::finding::{Difference, Findings};
-use crate::model::row::compare_keys;
+use crate::model::row::{Row, compare_keys};
 use crate::model::verdict::DifferenceCounts;
 use crate::sides::Sides;
 
@@ -35,37 +34,36 @@ pub fn compare(spans: &Sides<Span>, same: u64, columns: usize) -> Compared {
     let rows = Sides { source: same, target: same };
     let mut compared = Compared { changed: vec![0; columns], findings, rows, matched: same, ..Compared::default() };
     let mut changed = Vec::with_capacity(columns);
-    let mut source = spans.source.entries().peekable();
-    let mut target = spans.target.entries().peekable();
-    while let Some(pair) = next_pair(&mut source, &mut target) {
-        compared.pair(pair, &mut changed);
+    let Sides { source, target } = spans;
+    let (mut sources, mut targets) = (source.entries.clone(), target.entries.clone());
+    // By their places, not by a peekable iterator: entries that are written to memory and copied right after let the
+    // processor wait for them.
+    while !sources.is_empty() || !targets.is_empty() {
+        let order = match (sources.is_empty(), targets.is_empty()) {
+            (false, false) => match (source.run.key(sources.start), target.run.key(targets.start)) {
+                (one, other) if one == other => Ordering::Equal,
+                (one, other) => compare_keys(one, other),
+            },
+            // A side that is at its end has nothing below the other's key.
+            (source_ended, target_ended) => source_ended.cmp(&target_ended),
+        };
+        let from_source = if order.is_le() { sources.next() } else { None }.map(|place| source.run.entry(place));
+        let from_target = if order.is_ge() { targets.next() } else { None }.map(|place| target.run.entry(place));
+        compared.pair(from_source, from_target, &mut changed);
     }
     compared.findings.shrink();
     compared
 }
 
-/// The entries of the least key that is left, on the sides that have it.
-fn next_pair<'a>(
-    source: &mut Peekable<impl Iterator<Item = Entry<'a>>>,
-    target: &mut Peekable<impl Iterator<Item = Entry<'a>>>,
-) -> Option<Sides<Option<Entry<'a>>>> {
-    let order = match (source.peek(), target.peek()) {
-        (None, None) => return None,
-        (Some(_), None) => Ordering::Less,
-        (None, Some(_)) => Ordering::Greater,
-        (Some(source), Some(target)) if source.row.key() == target.row.key() => Ordering::Equal,
-        (Some(source), Some(target)) => compare_keys(source.row.key(), target.row.key()),
-    };
-    Some(Sides { source: source.next_if(|_| order != Ordering::Greater), target: target.next_if(|_| order != Ordering::Less) })
-}
-
 impl Compared {
     /// Enters what the sides have of a key; `changed` is memory to be used.
-    fn pair(&mut self, pair: Sides<Option<Entry<'_>>>, changed: &mut Vec<u16>) {
-        let counts = pair.map(|entry| entry.map_or(0, |entry| entry.print.rows));
+    #[inline]
+    fn pair(&mut self, source: Option<Entry<'_>>, target: Option<Entry<'_>>, changed: &mut Vec<u16>) {
+        let count = |entry: Option<Entry<'_>>| entry.map_or(0, |entry| entry.print.rows);
+        let counts = Sides { source: count(source), target: count(target) };
         self.rows.source += counts.source;
         self.rows.target += counts.target;
-        let difference = match (pair.source, pair.target) {
+        let difference = match (source, target) {
             (Some(source), Some(target)) if source.print == target.print => {
                 self.matched += counts.source;
                 return;
@@ -90,12 +88,16 @@ impl Compared {
             }
         };
         changed.clear();
-        if let (Difference::Changed, Some(source), Some(target)) = (difference, pair.source, pair.target) {
+        if let (Difference::Changed, Some(source), Some(target)) = (difference, source, target) {
             changed.extend(changed_columns(source, target));
         }
         changed.iter().for_each(|&column| self.changed[usize::from(column)] += 1);
-        self.findings.push(difference, pair.map(|entry| entry.map(|entry| (entry.row, entry.print.rows))), changed);
+        self.findings.push(difference, Sides { source: source.map(counted), target: target.map(counted) }, changed);
     }
+}
+
+fn counted(entry: Entry<'_>) -> (Row<'_>, u64) {
+    (entry.row, entry.print.rows)
 }
 
 fn changed_columns(source: Entry<'_>, target: Entry<'_>) -> impl Iterator<Item = u16> {

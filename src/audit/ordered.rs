@@ -28,8 +28,10 @@ use crate::model::range::{Evidence, Range, RangeOutcome, RangeRecord};
 use crate::model::row::compare_keys;
 use crate::sides::{Side, Sides};
 
-/// Ranges compared in parallel before their findings are written: enough to keep all threads busy, few enough that
-/// their findings stay small beside the window.
+/// Ranges compared in parallel, for each thread, before their findings are written: enough to keep all threads busy, few
+/// enough that their findings are still in the processor's cache then.
+const COMPARED_PER_THREAD: usize = 8;
+/// Ranges compared in parallel at most, so that their findings stay small beside the window.
 const COMPARED_AT_ONCE: usize = 32;
 
 /// Ranges of a window: more would hold more rows in canonical bytes beside those that were read, and let them fall
@@ -163,7 +165,7 @@ impl Windows for Ordered<'_, '_> {
         };
         let slots: Vec<(usize, &Slot)> = self.ranges.iter().enumerate().collect();
         let mut before: Vec<(&Slot, Option<Compared>)> = Vec::new();
-        for slots in slots.chunks(COMPARED_AT_ONCE) {
+        for slots in slots.chunks(COMPARED_AT_ONCE.min(COMPARED_PER_THREAD * rayon::current_num_threads())) {
             self.watch.check()?;
             // The report of some ranges is written while the next ones are compared.
             let compare_slots = || slots.par_iter().copied().map(compare_slot).collect::<Result<Vec<_>>>();

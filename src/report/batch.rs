@@ -50,23 +50,16 @@ impl<'a> Batch<'a> {
         batch
     }
 
-    /// Builds the arrays of all parts, in parallel. Where a column differs in none of the findings the target's array is
-    /// the source's.
+    /// Builds the array of a part.
     ///
     /// # Errors
     ///
-    /// If Arrow refuses one, which is a bug.
-    pub fn parts(&self, parts: &[Part], names: &[String]) -> Result<Vec<ArrayRef>, ArrowError> {
-        let built = parts.par_iter().with_max_len(1).map(|part| match self.is_mirror(part) {
-            true => Ok(None),
-            false => self.part(part, names).map(Some),
-        });
-        let built: Vec<Option<ArrayRef>> = built.collect::<Result<_, _>>()?;
-        let array = |(part, array): (&Part, &Option<ArrayRef>)| match array {
-            Some(array) => Ok(Arc::clone(array)),
-            None => mirror(part, part.mirrors.and_then(|source| built[source].as_ref())),
-        };
-        parts.iter().zip(&built).map(array).collect()
+    /// If Arrow refuses it, which is a bug.
+    pub fn part(&self, part: &Part, parts: &[Part], names: &[String]) -> Result<ArrayRef, ArrowError> {
+        match part.mirrors.filter(|_| self.is_mirror(part)) {
+            Some(source) => mirror(part, &self.built(&parts[source], names)?),
+            None => self.built(part, names),
+        }
     }
 
     /// Whether the values of `part` are those of the one that it mirrors.
@@ -75,12 +68,7 @@ impl<'a> Batch<'a> {
         part.mirrors.is_some() && u16::try_from(*place).is_ok_and(|column| !changed.contains(&column))
     }
 
-    /// Builds the array of one part.
-    ///
-    /// # Errors
-    ///
-    /// If Arrow refuses it, which is a bug.
-    fn part(&self, part: &Part, names: &[String]) -> Result<ArrayRef, ArrowError> {
+    fn built(&self, part: &Part, names: &[String]) -> Result<ArrayRef, ArrowError> {
         let findings = self.findings;
         Ok(match &part.content {
             Content::Difference => {
@@ -123,14 +111,15 @@ impl<'a> Batch<'a> {
     /// If Arrow refuses one, which is a bug.
     pub fn record_batch(&self, schema: &DiffSchema) -> Result<RecordBatch, ArrowError> {
         let mut columns: Vec<ArrayRef> = Vec::new();
-        let mut parts = self.parts(&schema.parts, &schema.names)?.into_iter();
+        let mut parts = schema.parts.iter().map(|part| self.part(part, &schema.parts, &schema.names));
         for field in schema.schema.fields() {
             let DataType::Struct(members) = field.data_type() else {
-                columns.extend(parts.next());
+                columns.extend(parts.next().transpose()?);
                 continue;
             };
             let (mut arrays, mut nulls) = (Vec::new(), None);
             for part in parts.by_ref().take(members.len()) {
+                let part = part?;
                 if let Some(alone) = part.as_any().downcast_ref::<StructArray>() {
                     arrays.push(alone.column(0).clone());
                     nulls = arrow::array::Array::nulls(alone).cloned();
@@ -166,8 +155,8 @@ fn columns_of<'a>(findings: &'a [FindingRef<'a>], side: Side, wanted: &[bool]) -
 }
 
 /// The source's column under the target's name.
-fn mirror(part: &Part, source: Option<&ArrayRef>) -> Result<ArrayRef, ArrowError> {
-    let (DataType::Struct(fields), Some(source)) = (part.root.data_type(), source.and_then(|array| array.as_struct_opt())) else {
+fn mirror(part: &Part, source: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let (DataType::Struct(fields), Some(source)) = (part.root.data_type(), source.as_struct_opt()) else {
         return Err(ArrowError::SchemaError("a column of a side is a member of its struct".to_string()));
     };
     let nulls = arrow::array::Array::nulls(source).cloned();

@@ -5,6 +5,7 @@
 //! The bytes of the file depend on the findings alone, neither on how many threads there are nor on how the caller
 //! cuts findings into batches.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufWriter;
@@ -12,6 +13,7 @@ use std::mem::take;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::array::Array;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
@@ -88,6 +90,8 @@ pub struct DiffWriter {
     /// mirrors, in the whole row group, and will be a copy of it.
     group: Vec<Option<Vec<ArrowColumnWriter>>>,
     group_rows: usize,
+    /// Bytes of each part in the last batch.
+    sizes: Vec<usize>,
     /// The parts for whose sake a row group ended early, or may have: they are copied again after one that did not.
     differing: HashSet<usize>,
 }
@@ -102,7 +106,8 @@ impl DiffWriter {
         let (file, factory) = create_file(&path, &schema.schema).map_err(|error| failed(&path, error))?;
         let pages: Arc<Pages> = Arc::default();
         let factory = factory.with_page_store_factory(Arc::<Pages>::clone(&pages));
-        Ok(DiffWriter { path, schema, file, factory, pages, group: Vec::new(), group_rows: 0, differing: HashSet::new() })
+        let sizes = vec![0; schema.parts.len()];
+        Ok(DiffWriter { path, schema, file, factory, pages, group: Vec::new(), group_rows: 0, sizes, differing: HashSet::new() })
     }
 
     /// The columns of the file.
@@ -133,10 +138,19 @@ impl DiffWriter {
         let batch = Batch::new(findings, &self.schema.parts);
         self.begin_group(&batch)?;
         let (parts, names) = (&self.schema.parts, &self.schema.names);
-        let arrays = batch.parts(parts, names)?;
-        self.group.par_iter_mut().zip(parts).zip(&arrays).with_max_len(1).try_for_each(|((writers, part), array)| {
-            let Some(writers) = writers else { return Ok(()) };
-            let leaves = compute_leaves(&part.root, array)?;
+        // The largest first, so that no thread is left with it when the others have nothing more to do.
+        let mut columns: Vec<_> = self
+            .group
+            .iter_mut()
+            .zip(parts)
+            .zip(&mut self.sizes)
+            .filter_map(|((w, part), size)| Some((w.as_mut()?, part, size)))
+            .collect();
+        columns.sort_by_key(|(_, _, size)| Reverse(**size));
+        columns.into_par_iter().with_max_len(1).try_for_each(|(writers, part, size)| {
+            let array = batch.part(part, parts, names)?;
+            *size = array.get_buffer_memory_size();
+            let leaves = compute_leaves(&part.root, &array)?;
             writers.iter_mut().zip(&leaves).try_for_each(|(writer, leaf)| writer.write(leaf))
         })?;
         self.group_rows += findings.len();
