@@ -115,10 +115,10 @@ impl<'a> Aside<'a> {
                 return;
             }
             run.push_row(row, &self.plan.digester);
-            if run.size_bytes() > limit_bytes && divisible {
+            if run.capacity_bytes() > limit_bytes && divisible {
                 // Rows that share a key become one entry, which may make room.
                 run = run.sorted();
-                too_large = run.size_bytes() > limit_bytes / 2;
+                too_large = run.capacity_bytes() > limit_bytes / 2;
             }
         })?;
         Ok((!too_large).then(|| run.sorted()))

@@ -155,8 +155,14 @@ impl Run {
     }
 
     /// The memory that the run holds, in bytes.
-    pub fn size_bytes(&self) -> usize {
+    pub fn capacity_bytes(&self) -> usize {
         self.rows.capacity_bytes() + self.sums.capacity() * size_of::<u128>() + self.counts.capacity() * size_of::<u64>()
+    }
+
+    /// The memory that the run needs, in bytes: unlike what it holds, it depends on nothing but its entries, so that
+    /// what is done next does not depend on which memory was used again.
+    pub fn size_bytes(&self) -> usize {
+        self.rows.size_bytes() + self.sums.len() * size_of::<u128>() + self.counts.len() * size_of::<u64>()
     }
 }
 

@@ -106,9 +106,19 @@ impl RowBlock {
         self.bytes.shrink_to_fit();
     }
 
+    /// The same rows in as little memory as they need.
+    pub fn shrunk(&self) -> RowBlock {
+        RowBlock { bytes: self.bytes.clone(), rows: self.rows.clone(), open_key: 0, open_compared: 0 }
+    }
+
     /// The memory that the block holds, in bytes.
     pub fn capacity_bytes(&self) -> usize {
         self.bytes.capacity() + self.rows.capacity() * size_of::<Ends>()
+    }
+
+    /// The memory that the rows need, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.bytes.len() + self.rows.len() * size_of::<Ends>()
     }
 
     /// Whether the block should be handed on before another row is added.
