@@ -1,16 +1,18 @@
 //! Connecting: with or without TLS as `sslmode` says, and within the timeout.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation, TargetSessionAttrs};
+use tokio_postgres::config::{ChannelBinding, Host, SslMode, SslNegotiation, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::client::Client;
 use super::failure::failure;
 use super::parameters::{Mode, Parameters, unexpected};
+use super::tap::{Rows, Tapped};
 use super::tls;
 use crate::error::{Error, Result};
 
@@ -25,8 +27,10 @@ const KEEPALIVE_TRIES: u32 = 3;
 pub struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
-    /// How TLS is used, in the order in which it is tried.
-    attempts: &'static [SslMode],
+    /// Whether there is TLS, in the order in which it is tried.
+    attempts: &'static [bool],
+    /// The attempt that succeeded before.
+    first: AtomicUsize,
     timeout: Duration,
     hint: Option<String>,
 }
@@ -66,14 +70,15 @@ impl Connector {
                 Err(_) => return Err(unexpected("connect_timeout", text, "seconds")),
             },
         };
-        let attempts: &[SslMode] = match parameters.mode {
-            _ if !parameters.may_encrypt() => &[SslMode::Disable],
-            Mode::Disable => &[SslMode::Disable],
-            Mode::Allow => &[SslMode::Disable, SslMode::Require],
-            Mode::Prefer => &[SslMode::Prefer, SslMode::Disable],
-            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => &[SslMode::Require],
+        let attempts: &[bool] = match parameters.mode {
+            _ if !parameters.may_encrypt() => &[false],
+            Mode::Disable => &[false],
+            Mode::Allow => &[false, true],
+            Mode::Prefer => &[true, false],
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => &[true],
         };
-        Ok(Connector { config, tls: tls::connector(parameters)?, attempts, timeout, hint: parameters.passfile_ignored.clone() })
+        let (tls, hint) = (tls::connector(parameters)?, parameters.passfile_ignored.clone());
+        Ok(Connector { config, tls, attempts, first: AtomicUsize::new(0), timeout, hint })
     }
 
     /// Connects.
@@ -82,10 +87,13 @@ impl Connector {
     ///
     /// If the server cannot be reached in time, or refuses; the message names no password.
     pub fn connect(&self) -> Result<Client> {
-        let mut first = None;
-        for mode in self.attempts {
-            match self.attempt(*mode)? {
-                Ok(client) => return Ok(client),
+        let (mut first, begin) = (None, self.first.load(Relaxed));
+        for (place, encrypted) in self.attempts.iter().enumerate().skip(begin) {
+            match self.attempt(*encrypted)? {
+                Ok(client) => {
+                    self.first.store(place, Relaxed);
+                    return Ok(client);
+                }
                 Err(error) => {
                     let again = is_about_tls(&error);
                     first.get_or_insert(error);
@@ -102,21 +110,27 @@ impl Connector {
         })
     }
 
-    fn attempt(&self, mode: SslMode) -> Result<Result<Client, tokio_postgres::Error>> {
+    fn attempt(&self, encrypted: bool) -> Result<Result<Client, tokio_postgres::Error>> {
         let mut config = self.config.clone();
-        config.ssl_mode(mode);
-        Client::connect(&config, self.tls.clone(), self.timeout).map_err(|error| match error.kind() {
+        // To the driver a connection with a tap and no TLS is one whose TLS needs no negotiation. But it sets up none where
+        // it knows no host to verify.
+        let can_be_tapped = config.get_hosts().iter().all(|host| matches!(host, Host::Tcp(_))) && !config.get_hosts().is_empty();
+        if encrypted || can_be_tapped {
+            config.ssl_mode(SslMode::Require);
+        } else {
+            config.ssl_mode(SslMode::Disable);
+        }
+        if !encrypted && can_be_tapped {
+            config.ssl_negotiation(SslNegotiation::Direct);
+        }
+        let tls = Tapped { tls: encrypted.then(|| self.tls.clone()), rows: Rows::default() };
+        Client::connect(&config, tls, self.timeout).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => {
                 Error::new(format!("connect: found no answer, expected one within {} s", self.timeout.as_secs_f32()))
                     .hint("check host, port and firewall")
             }
             _ => Error::caused("connect", error),
         })
-    }
-
-    /// Tells the server to end the statement that a connection is busy with.
-    pub fn cancel(&self, client: &Client) {
-        client.cancel(self.tls.clone());
     }
 }
 

@@ -22,6 +22,7 @@ mod service;
 mod settings;
 mod snapshot;
 mod sql;
+mod tap;
 mod tls;
 mod tuples;
 mod types;

@@ -232,15 +232,16 @@ impl PostgresPart<'_> {
         self.snapshot.with(|client| {
             let mut stream = client.copy_out(statement).map_err(|error| failure("read", &error))?;
             let (mut tuples, mut bytes) = (Tuples::default(), 0);
-            while let Some(chunks) = stream.next() {
-                for chunk in chunks {
-                    let chunk = chunk.map_err(|error| failure("read", &error))?;
-                    bytes += chunk.len() as u64;
-                    tuples.push(&chunk, &mut |tuple, fields| match fields.len() == width {
-                        true => each(tuple, fields),
-                        false => Err(Error::new(format!("found {} fields, expected {width}", fields.len()))),
-                    })?;
+            loop {
+                let more = stream.next().map_err(|error| failure("read", &error))?;
+                if more.is_empty() {
+                    break;
                 }
+                bytes += more.len() as u64;
+                tuples.push(more, &mut |tuple, fields| match fields.len() == width {
+                    true => each(tuple, fields),
+                    false => Err(Error::new(format!("found {} fields, expected {width}", fields.len()))),
+                })?;
             }
             drop(stream);
             self.bytes_read.fetch_add(bytes, Relaxed);

@@ -90,7 +90,7 @@ impl Snapshot {
             Ok(_) => self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client),
             Err(_) => {
                 if !client.is_closed() {
-                    self.connector.cancel(&client);
+                    client.cancel();
                 }
                 drop(client);
             }
