@@ -180,6 +180,33 @@ fn casts_of_the_users_own_hide_no_difference() {
     }
 }
 
+/// Failure: single bytes that are no ASCII differed between a server of version 15 and one of 16. Cause: `"char"` was cast to text, which
+/// gave the byte itself before version 16 and octal digits since. Fix: these are asked for of every server.
+#[test]
+fn single_bytes_are_the_same_text_in_every_version() {
+    let servers: Vec<Engine> = Engine::all().into_iter().filter(|engine| engine.is_postgres()).collect();
+    let sides: Vec<Database> = servers.iter().chain([&Engine::Postgres]).map(|engine| Database::new(*engine)).collect();
+    let (texts, bytes) = sides.split_last().unwrap();
+    let octal = (0..256).map(|byte| match byte {
+        0 => "(0, '')".to_string(),
+        1..128 => format!("({byte}, chr({byte}))"),
+        _ => format!("({byte}, '\\{byte:o}')"),
+    });
+    texts.run(&format!(
+        "create table t (k integer primary key, v text); insert into t values {}",
+        octal.collect::<Vec<_>>().join(", ")
+    ));
+    for side in bytes {
+        side.run("create table t (k integer primary key, v \"char\")");
+        side.run("insert into t select i, (case when i > 127 then i - 256 else i end)::\"char\" from generate_series(0, 255) i");
+        for method in ["stream", "push"] {
+            let run = Dir::new().diff_words(&[side.table("t").as_str(), &texts.table("t"), "--method", method]);
+            run.tied_out();
+            assert_eq!(run.count("rows_streamed/source"), if method == "push" { 0 } else { 256 }, "{run:#?}");
+        }
+    }
+}
+
 /// Failure: a table was incomplete for which `--method push` had been fine. Cause: what a server could not hash ended the audit if it came
 /// up in the pilot, as it was taken for another kind of error. Fix: the table is streamed.
 #[test]

@@ -370,6 +370,20 @@ fn a_plan_says_how_rows_would_be_had_and_with_which_statement() {
     assert!(plan(&["--method", "push", "--format", "json"]).contains("SHA2(CONCAT("));
 }
 
+/// Failure: a plan had a statement for a side that would be streamed, one that its server refuses. Cause: it was asked for whether or not that
+/// server hashes as the other one does. Fix: only for sides that would be hashed by their servers.
+#[test]
+fn a_plan_has_no_statement_for_a_side_that_is_streamed() {
+    let sides = [Database::new(Engine::Postgres), Database::new(Engine::Postgres)];
+    for (side, ty) in sides.iter().zip(["uuid", "text"]) {
+        side.run(&format!("create table t (k integer primary key, v {ty})"));
+    }
+    let locations = sides.each_ref().map(|side| side.table("t"));
+    let run = Dir::new().run_words(&["plan", &locations[0], &locations[1], "--method", "push"]);
+    assert!(run.stdout.contains("source push, target stream (as asked for)"), "{run:#?}");
+    assert!(run.stdout.contains("push    source: select cell") && !run.stdout.contains("target: select cell"), "{run:#?}");
+}
+
 #[test]
 fn one_side_may_be_hashed_by_its_server_and_the_other_here() {
     for engine in [Engine::Postgres, Engine::Mariadb] {

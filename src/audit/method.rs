@@ -159,7 +159,7 @@ impl Hashing {
     }
 
     /// Every server hashes that can.
-    fn ways(&self) -> Sides<Way> {
+    pub fn ways(&self) -> Sides<Way> {
         self.there.map(|there| if there { Way::Push } else { Way::Stream })
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::ledger::{Counts, Ledger};
-use super::method::{self, Hashing, Method, grid};
+use super::method::{self, Hashing, Method, Way, grid};
 use super::plan::Plan;
 use super::windows::{Halt, Watch};
 use crate::engines::Session;
@@ -154,8 +154,11 @@ pub fn outline(plan: &Plan, sessions: &Sides<Box<dyn Session>>, tables: &Sides<T
         Ok(method) => (method_summary(&method), None),
         Err(error) => (no_method(), Some(with_advice(&error))),
     };
-    let grid = Hashing::best(&plan.pushes).ok().and_then(|hashing| grid(plan, sessions, &hashing).ok());
-    let push = plan.scans.as_ref().zip(sessions.as_ref()).map(|(scan, session)| session.push_statement(scan, grid.as_ref()?));
+    let hashing = Hashing::best(&plan.pushes).ok().and_then(|hashing| Some((grid(plan, sessions, &hashing).ok()?, hashing.ways())));
+    let push = Sides::from_fn(|side| {
+        let (grid, _) = hashing.as_ref().filter(|(_, ways)| *ways.get(side) == Way::Push)?;
+        sessions.get(side).push_statement(plan.scans.get(side), grid)
+    });
     let ranges = match plan.domain {
         Domain::KeyOrder => format!("of up to {BLOCK_ROWS_MAX} rows in the order of the key, both sides read once"),
         Domain::KeyHash => format!("{} of the hash of the key; rows of ranges that differ are read again", plan.cells.count()),

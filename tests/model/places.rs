@@ -26,6 +26,9 @@ const MICROS: TimeUnit = TimeUnit::Microsecond;
 /// Text in MariaDB that tells all texts apart in a key.
 const WORDS: &str = "varchar(120) character set utf8mb4 collate utf8mb4_nopad_bin";
 const PADDED_WORDS: &str = "char(120) character set utf8mb4 collate utf8mb4_nopad_bin";
+/// The same in MySQL.
+const MYSQL_WORDS: &str = "varchar(120) character set utf8mb4 collate utf8mb4_0900_bin";
+const MYSQL_PADDED_WORDS: &str = "char(120) character set utf8mb4 collate utf8mb4_0900_bin";
 /// Characters that those hold.
 const WORDS_MAX: usize = 120;
 
@@ -95,7 +98,9 @@ impl Place {
                 L::Uuid => vec![("UUID", P::Uuid), ("TEXT", P::Utf8)],
                 _ => vec![],
             },
-            Place::In(_) => match ty {
+            Place::In(engine) => match ty {
+                L::Text if engine == Engine::Mysql => vec![(MYSQL_WORDS, P::Utf8), (MYSQL_PADDED_WORDS, P::Utf8)],
+                L::Uuid if engine == Engine::Mysql => vec![(MYSQL_PADDED_WORDS, P::Utf8), ("varbinary(16)", P::Binary)],
                 L::Num => vec![
                     ("tinyint", P::Int(8, true)),
                     ("smallint unsigned", P::Int(16, false)),
@@ -165,8 +170,9 @@ impl Place {
     fn literal(self, storage: &Storage, value: &V) -> String {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let moment = |ty: &str, at: i128| {
+            // Before version 14, intervals of above 2^31 microseconds must be spelled as seconds.
             let (day, rest) = (at.div_euclid(DAY), at.rem_euclid(DAY) / 1000);
-            format!("({ty} + interval '{day} days' + interval '{rest} microseconds')")
+            format!("({ty} + interval '{day} days' + interval '{}.{:06} seconds')", rest / 1_000_000, rest % 1_000_000)
         };
         let text = || spell(value, &storage.stored, false, &mut fastrand::Rng::with_seed(0));
         let quoted = |text: &str| match self.is_mysql() {

@@ -20,7 +20,7 @@ use crate::model::kind::Kind;
 use crate::model::portable::{HALF_DIGITS, joined, salt_text};
 use crate::model::schema::Type;
 
-/// The version from which on numbers lose the zeros at their end.
+/// The version from which on a function takes the zeros from the end of a number.
 const TRIM_SCALE_SINCE: i32 = 130_000;
 /// Arguments that a function takes: 100, of which the separator and the salt are two.
 const ARGUMENTS_MAX: usize = 90;
@@ -85,6 +85,7 @@ pub fn text(relation: &Relation, scanned: &ScanColumn, version: i32) -> Option<S
     let is_builtin = read.base.schema.as_deref() == Some("pg_catalog");
     let plain = match read.cast {
         Cast::None if !is_builtin => written("enum_out", &format!("{name}::{}", qualified(&read.base))),
+        Cast::Octal => read.cast.of(&name),
         _ => format!("{name}::text"),
     };
     Some(match (&scanned.kind, &read.ty) {
@@ -92,6 +93,10 @@ pub fn text(relation: &Relation, scanned: &ScanColumn, version: i32) -> Option<S
         (Kind::Number | Kind::Boolean, Type::Boolean) => written("int4out", &format!("{name}::int4")),
         (Kind::Number, Type::Decimal { .. } | Type::Number) if version >= TRIM_SCALE_SINCE => {
             written("numeric_out", &format!("trim_scale({name})"))
+        }
+        (Kind::Number, Type::Decimal { .. } | Type::Number) => {
+            let digits = written("numeric_out", &name);
+            format!("case when scale({name}) > 0 then rtrim(rtrim({digits}, '0'), '.') else {digits} end")
         }
         (Kind::Text, Type::Text) => plain,
         (Kind::PaddedText, Type::Text | Type::Char) => format!("rtrim({plain}, ' ')"),

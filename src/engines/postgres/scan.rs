@@ -13,7 +13,7 @@ use super::received::Received;
 use super::snapshot::Snapshot;
 use super::sql::identifier;
 use super::tuples::{Fields, Tuples, bytes_of};
-use super::types::{Cast, Wire};
+use super::types::Wire;
 use crate::engines::places::{self, Emit, Placed};
 use crate::engines::rows::{Form, RowWriter};
 use crate::engines::{Deferred, Part, Rows, Scan, ScanColumn};
@@ -59,15 +59,7 @@ impl Reading {
         };
         let expression = |column: &ScanColumn| {
             let name = identifier(&relation.table.columns[column.index].name);
-            // A row of NULLs is no NULL.
-            let written = || format!("case when {name} is not distinct from null then null else format('%s', {name}) end");
-            match relation.columns[column.index].read.cast {
-                Cast::None => name,
-                Cast::Text => format!("{name}::text"),
-                Cast::Texts => format!("{name}::text[]"),
-                Cast::Written => written(),
-                Cast::WrittenItems => format!("({})::text[]", written()),
-            }
+            relation.columns[column.index].read.cast.of(&name)
         };
         let expressions = scan.columns.iter().map(expression).collect();
         let stores = relation.stores.iter().map(|store| store.oid).collect();

@@ -55,10 +55,33 @@ pub enum Cast {
     Text,
     /// `::text[]` likewise.
     Texts,
+    /// What a single byte is as text since version 16: itself, or a backslash and three octal digits. Before, bytes that are
+    /// no ASCII came as they are.
+    Octal,
     /// What the function writes that the type has for it: a cast to text may be the user's own.
     Written,
     /// An array of what it writes of each item.
     WrittenItems,
+}
+
+impl Cast {
+    /// The expression for a column of this name.
+    pub fn of(self, name: &str) -> String {
+        // A row of NULLs is no NULL.
+        let written = || format!("case when {name} is not distinct from null then null else format('%s', {name}) end");
+        match self {
+            Cast::None => name.to_string(),
+            Cast::Text => format!("{name}::text"),
+            Cast::Texts => format!("{name}::text[]"),
+            Cast::Octal => {
+                let digit = |shift: u32| format!("({name}::int4 & 255) >> {shift} & 7");
+                let digits = [6, 3, 0].map(digit).join(", ");
+                format!("case when {name}::int4 < 0 then concat('\\', {digits}) else {name}::text end")
+            }
+            Cast::Written => written(),
+            Cast::WrittenItems => format!("({})::text[]", written()),
+        }
+    }
 }
 
 /// A type as it is read.
@@ -105,7 +128,7 @@ pub fn read(types: &Types, oid: u32, modifier: i32) -> Read {
         let item = read(types, row.item, modifier);
         let cast = match item.cast {
             Cast::None => Cast::None,
-            Cast::Text | Cast::Texts => Cast::Texts,
+            Cast::Text | Cast::Texts | Cast::Octal => Cast::Texts,
             Cast::Written | Cast::WrittenItems => Cast::WrittenItems,
         };
         return Read { ty: Type::List(Box::new(item.ty)), wire: Wire::Array(Box::new(item.wire)), cast, base: row.name.clone() };
@@ -133,7 +156,7 @@ pub fn read(types: &Types, oid: u32, modifier: i32) -> Read {
         "float8" => known(Type::Float { bits: 64 }, Wire::Float),
         "numeric" => known(numeric(modifier), Wire::Numeric),
         "text" | "varchar" | "name" => known(Type::Text, Wire::Text),
-        "char" => Read { ty: Type::Text, wire: Wire::Text, cast: Cast::Text, base: row.name.clone() },
+        "char" => Read { ty: Type::Text, wire: Wire::Text, cast: Cast::Octal, base: row.name.clone() },
         "bpchar" => known(Type::Char, Wire::Padded),
         "bytea" => known(Type::Bytes, Wire::Bytes),
         "date" => known(Type::Date, Wire::Date),
