@@ -114,13 +114,10 @@ impl Connector {
         let mut config = self.config.clone();
         // To the driver a connection with a tap and no TLS is one whose TLS needs no negotiation. But it sets up none where
         // it knows no host to verify.
-        let can_be_tapped = config.get_hosts().iter().all(|host| matches!(host, Host::Tcp(_))) && !config.get_hosts().is_empty();
-        if encrypted || can_be_tapped {
-            config.ssl_mode(SslMode::Require);
-        } else {
-            config.ssl_mode(SslMode::Disable);
-        }
-        if !encrypted && can_be_tapped {
+        let hosts = config.get_hosts();
+        let tapped = !encrypted && !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Tcp(_)));
+        config.ssl_mode(if encrypted || tapped { SslMode::Require } else { SslMode::Disable });
+        if tapped {
             config.ssl_negotiation(SslNegotiation::Direct);
         }
         let tls = Tapped { tls: encrypted.then(|| self.tls.clone()), rows: Rows::default() };
