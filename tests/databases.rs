@@ -129,6 +129,12 @@ impl Database {
         }
     }
 
+    /// The location on a line that is not encrypted, where a server would do so if it was asked nothing: MySQL's rows are read
+    /// another way then.
+    pub fn plain(&self) -> String {
+        if self.engine.is_mysql() { format!("{}?ssl-mode=DISABLED", self.location) } else { self.location.clone() }
+    }
+
     /// The location of a table.
     pub fn table(&self, table: &str) -> String {
         format!("{}#{table}", self.location)

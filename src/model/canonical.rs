@@ -151,6 +151,9 @@ pub fn push_packed(out: &mut Vec<u8>, tag: Tag, Packed { bytes, len }: Packed) {
 /// Appends a whole number under a tag whose bytes are a number.
 #[inline]
 pub fn push_whole(out: &mut Vec<u8>, tag: Tag, value: i128) {
+    if let Ok(value) = i64::try_from(value) {
+        return push_i64(out, tag, value);
+    }
     push_with(out, tag, |out| number::push_i128(out, value));
 }
 

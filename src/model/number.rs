@@ -15,7 +15,7 @@
 
 use num_bigint::{BigInt, BigUint, Sign};
 
-use super::packed::{POWERS, ZERO, pack_decimal, pack_i64, push_packed};
+use super::packed::{POWERS, ZERO, pack_decimal, pack_i64, parse_short, push_packed};
 
 /// Digits a number may have before or after the point; the limit of PostgreSQL's numeric is 131072.
 pub const DIGITS_MAX: usize = 200_000;
@@ -159,6 +159,10 @@ pub fn push_infinity(out: &mut Vec<u8>, negative: bool) {
 /// Accepts an optional sign, digits with an optional point (`.5` and `5.` too), an optional exponent, and the names
 /// of NaN and the infinities in any case. Numbers of more than [`DIGITS_MAX`] digits are not accepted.
 pub fn push_text(out: &mut Vec<u8>, text: &str) -> bool {
+    if let Some((unscaled, scale)) = parse_short(text.as_bytes()) {
+        push_decimal(out, unscaled.into(), scale);
+        return true;
+    }
     let (negative, body) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
         Some(b'+') => (false, &text[1..]),

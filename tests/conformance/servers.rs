@@ -50,7 +50,7 @@ impl Subject for Server {
             database.run(&format!("insert into {name} values {}", rows.join(", ")));
         }
         database.run(&if self.0.is_mysql() { format!("analyze table {name}") } else { format!("analyze {name}") });
-        let session = open(&database.location, &OpenOptions { connections: CONNECTIONS, ..OpenOptions::default() });
+        let session = open(&database.plain(), &OpenOptions { connections: CONNECTIONS, ..OpenOptions::default() });
         let session = session.unwrap_or_else(|error| panic!("{:?}: {error:?}", self.0));
         Made { session, _place: Box::new(database), has_keys: true, tells_order: true }
     }

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use mysql::prelude::Queryable;
 use tieout::engines::{self, OpenOptions, Session};
 use tieout::error::Error;
 use tieout::model::kind::Kind;
 use tieout::model::schema::Type;
 
-use super::{open, read, scan, servers, session, table};
+use super::{encrypted, open, read, scan, servers, session, table};
 use crate::databases::{Database, Engine};
 
 /// `scheme`, `host:port` and database of a location.
@@ -100,7 +101,7 @@ fn more_than_a_block(engine: Engine) -> Database {
 fn rows_changed_after_opening_are_seen_on_no_connection() {
     for engine in servers() {
         let database = more_than_a_block(engine);
-        let session = engines::open(&database.location, &OpenOptions { connections: 4, ..OpenOptions::default() }).unwrap();
+        let session = engines::open(&database.plain(), &OpenOptions { connections: 4, ..OpenOptions::default() }).unwrap();
         assert!(session.position().is_some(), "{engine:?}");
         database.run("update t set v = 2");
         database.run("insert into t values (3000, 1)");
@@ -144,16 +145,64 @@ fn a_part_that_is_given_up_costs_no_connection() {
         database.run("create table t (id integer primary key, v varchar(200))");
         let rows: Vec<String> = (0..5_000).map(|id| format!("({id}, repeat('x', 200))")).collect();
         database.run(&format!("insert into t values {}", rows.join(", ")));
-        let session = session(&database);
-        let scan = scan(&table(session.as_ref(), "t"), &[("id", Kind::Number), ("v", Kind::Text)], 1);
-        // More often than there are connections: none may be lost, for none can be had again.
-        for _ in 0..6 {
-            let part = session.parts(&scan).unwrap().next().unwrap().unwrap();
-            let error = part.read(&mut |_| Err(Error::new("enough"))).unwrap_err();
-            assert_eq!(error.to_string(), "enough");
+        for session in [session(&database), encrypted(&database)] {
+            let scan = scan(&table(session.as_ref(), "t"), &[("id", Kind::Number), ("v", Kind::Text)], 1);
+            // More often than there are connections: none may be lost, for none can be had again.
+            for _ in 0..6 {
+                let part = session.parts(&scan).unwrap().next().unwrap().unwrap();
+                let error = part.read(&mut |_| Err(Error::new("enough"))).unwrap_err();
+                assert_eq!(error.to_string(), "enough");
+            }
+            let rows: usize = read(session.as_ref(), &scan).unwrap().iter().map(|part| part.rows.len()).sum();
+            assert_eq!(rows, 5_000, "{engine:?}");
         }
-        let rows: usize = read(session.as_ref(), &scan).unwrap().iter().map(|part| part.rows.len()).sum();
-        assert_eq!(rows, 5_000, "{engine:?}");
+    }
+}
+
+#[test]
+fn a_large_part_that_is_given_up_is_not_read_to_its_end() {
+    for engine in servers() {
+        let database = Database::new(engine);
+        // Without a key it is one part, and its size is known.
+        database.run("create table t (v varchar(250))");
+        database.run("insert into t values (repeat('x', 250))");
+        (0..17).for_each(|_| database.run("insert into t select * from t"));
+        database.run("analyze table t");
+        let options = OpenOptions { connections: 2, ..OpenOptions::default() };
+        for location in [database.plain(), database.location.clone()] {
+            let session = engines::open(&location, &options).unwrap();
+            let scan = scan(&table(session.as_ref(), "t"), &[("v", Kind::Text)], 0);
+            let part = session.parts(&scan).unwrap().next().unwrap().unwrap();
+            assert!(part.weight_bytes() > 16 << 20, "{engine:?}");
+            assert_eq!(part.read(&mut |_| Err(Error::new("enough"))).unwrap_err().to_string(), "enough");
+            // Its connection was ended; the other sees the same rows.
+            let mut seen = Vec::new();
+            nested(session.as_ref(), &scan, 2, &mut seen);
+            assert!(seen[0].as_ref().is_err_and(|error| error.contains("all 1 connections in use")), "{engine:?}: {:?}", seen[0]);
+            assert_eq!(seen[1].as_ref().unwrap().len(), 1 << 17, "{engine:?}");
+        }
+    }
+}
+
+/// Failure: reading a table of some 60 GiB failed with error 1461, and with it whatever else was asked of the server.
+/// Cause: the statement of each part was prepared and never closed, and a server keeps 16,382 of them for all sessions together.
+/// Fix: a statement is closed when its rows have been read.
+#[test]
+fn the_server_keeps_no_statement() {
+    for engine in servers() {
+        let database = Database::new(engine);
+        database.run("create table t (id integer primary key)");
+        database.run("insert into t values (1), (2), (3)");
+        let mut conn = mysql::Conn::new(mysql::Opts::from_url(&database.location).unwrap()).unwrap();
+        let mut kept =
+            || conn.query_first("show global status like 'Prepared_stmt_count'").unwrap().map(|(_, kept): (String, i64)| kept);
+        for session in [session(&database), encrypted(&database)] {
+            let scan = scan(&table(session.as_ref(), "t"), &[("id", Kind::Number)], 1);
+            let before = kept().unwrap();
+            (0..1_000).for_each(|_| assert_eq!(read(session.as_ref(), &scan).unwrap()[0].rows.len(), 3));
+            // Others prepare statements too.
+            assert!(kept().unwrap() < before + 500, "{engine:?}");
+        }
     }
 }
 
@@ -164,7 +213,7 @@ fn a_statement_that_takes_too_long_is_an_error() {
         database.run("create table t (id integer primary key)");
         database.run("insert into t values (1), (2), (3)");
         let options = OpenOptions { statement_timeout: Some(Duration::from_millis(300)), ..OpenOptions::default() };
-        let session = engines::open(&database.location, &options).unwrap();
+        let session = engines::open(&database.plain(), &options).unwrap();
         let mut scan = scan(&table(session.as_ref(), "t"), &[("id", Kind::Number)], 1);
         scan.condition = Some(
             "(select count(*) from information_schema.columns a, information_schema.columns b, information_schema.columns c) > id"

@@ -24,8 +24,14 @@ fn open(location: &str) -> Result<Box<dyn Session>> {
     engines::open(location, &OpenOptions::default())
 }
 
+/// A session whose rows are read from the line itself.
 fn session(database: &Database) -> Box<dyn Session> {
-    open(&database.location).unwrap()
+    open(&database.plain()).unwrap()
+}
+
+/// A session whose rows are read by the driver.
+fn encrypted(database: &Database) -> Box<dyn Session> {
+    open(&format!("{}?ssl-mode=REQUIRED", database.location)).unwrap()
 }
 
 fn table(session: &dyn Session, name: &str) -> Table {

@@ -1,15 +1,16 @@
 //! Every type with hostile values, described and read back exactly.
 
+use tieout::engines::Session;
 use tieout::model::canonical::{self, Tag};
 use tieout::model::kind::Kind;
 use tieout::model::number;
 use tieout::model::schema::Type;
 use tieout::model::temporal::{DAY, SECOND, days_from_civil};
 
-use super::{open, read, scan, servers, session, table, values};
+use super::{encrypted, read, scan, servers, session, table, values};
 use crate::databases::{Database, Engine};
 
-/// Makes a table of one column, reads it as `kind` in the order of `id`, and returns its type and the values.
+/// Makes a table of one column, reads it as `kind` in the order of `id`, over either line, and returns its type and the values.
 fn column(database: &Database, declared: &str, literals: &[&str], kind: &Kind) -> (Type, Vec<Vec<u8>>) {
     database.run("drop table if exists v");
     database.run(&format!("create table v (id integer primary key, v {declared})"));
@@ -18,10 +19,23 @@ fn column(database: &Database, declared: &str, literals: &[&str], kind: &Kind) -
     }
     let session = session(database);
     let table = table(session.as_ref(), "v");
-    let scan = scan(&table, &[("id", Kind::Number), ("v", kind.clone())], 1);
-    let mut rows: Vec<_> = read(session.as_ref(), &scan).unwrap().into_iter().flat_map(|part| part.rows).collect();
-    rows.sort();
-    let found = rows.iter().map(|(key, row)| row[key.len()..].to_vec()).collect();
+    let mut scan = scan(&table, &[("id", Kind::Number), ("v", kind.clone())], 1);
+    scan.columns[1].raw = true;
+    let read = |session: &dyn Session| {
+        let mut rows: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)> = Vec::new();
+        for part in session.parts(&scan).unwrap() {
+            let read = part.unwrap().read(&mut |block| {
+                rows.extend(block.iter().map(|row| (row.key().to_vec(), row.compared().to_vec(), row.raw().to_vec())));
+                Ok(())
+            });
+            read.unwrap();
+        }
+        rows.sort();
+        rows
+    };
+    let rows = read(session.as_ref());
+    assert_eq!(rows, read(encrypted(database).as_ref()), "{:?}: {declared}", database.engine);
+    let found = rows.iter().map(|(key, row, _)| row[key.len()..].to_vec()).collect();
     (table.columns[1].ty.clone(), found)
 }
 
@@ -304,7 +318,7 @@ fn an_empty_table_has_parts_but_no_rows_and_a_condition_selects() {
         database.run("create table e (id integer primary key, v varchar(9))");
         database.run("create table f (id integer primary key, v varchar(9))");
         database.run("insert into f values (1, 'a'), (2, 'b'), (3, null)");
-        let session = open(&database.location).unwrap();
+        let session = session(&database);
         let of = |name: &str, condition: Option<&str>| {
             let table = table(session.as_ref(), name);
             let mut scan = scan(&table, &[("id", Kind::Number), ("v", Kind::Text)], 1);

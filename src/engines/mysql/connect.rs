@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use mysql::{Conn, Opts, OptsBuilder};
 
+use super::connection::Connection;
 use super::failure::{code, failure};
 use super::options::OptionFile;
 use super::tls::{self, Mode, Tls};
@@ -22,7 +23,7 @@ const SOCKETS: [&str; 4] =
     ["/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock"];
 const PORT_DEFAULT: u16 = 3306;
 /// The largest packet that the protocol knows, in bytes: no value is too long to be read.
-const PACKET_BYTES_MAX: usize = 1 << 30;
+pub(super) const PACKET_BYTES_MAX: usize = 1 << 30;
 
 /// A server, and how it is reached. Prints itself without secrets.
 #[derive(Debug, Clone)]
@@ -101,7 +102,7 @@ impl Server {
     /// # Errors
     ///
     /// If the server cannot be reached, or does not let the user in.
-    pub(super) fn connect(&self) -> Result<Conn> {
+    pub(super) fn connect(&self) -> Result<Connection> {
         self.connect_with(false)
     }
 
@@ -115,9 +116,13 @@ impl Server {
         self.connect_with(true).map(drop)
     }
 
-    fn connect_with(&self, impatient: bool) -> Result<Conn> {
+    fn connect_with(&self, impatient: bool) -> Result<Connection> {
         let started = Instant::now();
-        let open = |tls| Conn::new(self.opts(tls, impatient));
+        let open = |tls: Option<mysql::SslOpts>| {
+            // The driver speaks TLS wherever it is told to, but over a socket.
+            let encrypted = tls.is_some() && self.socket.is_none();
+            Conn::new(self.opts(tls, impatient)).map(|conn| Connection::new(conn, encrypted))
+        };
         let opened = match open(self.tls.options()) {
             Err(error) if self.tls.is_optional() && tls::is_not_offered(&error) => open(None),
             opened => opened,

@@ -1,7 +1,6 @@
-//! Values as the driver gives them, turned into canonical bytes.
+//! Values as the server sends them, turned into canonical bytes.
 
-use mysql::{Row, Value};
-
+use super::field::Field;
 use super::types::{Encoding, Reading};
 use crate::engines::rows::Form;
 use crate::error::{Error, Result};
@@ -9,7 +8,7 @@ use crate::model::canonical::{self, Tag};
 use crate::model::kind::Kind;
 use crate::model::parse;
 use crate::model::temporal::{DAY, SECOND, civil_from_days, days_from_civil};
-use crate::model::{json, number};
+use crate::model::{json, number, packed};
 
 /// Turns the values of one column into canonical bytes; what it does is settled once for the column.
 #[derive(Debug, Clone)]
@@ -91,14 +90,14 @@ impl Decoder {
     ///
     /// If the value is not of the type that the catalog promised.
     #[inline]
-    pub(super) fn push(&self, row: &Row, form: Form, out: &mut Vec<u8>) -> Result<()> {
-        let value = row.as_ref(self.place).unwrap_or(&Value::NULL);
-        if *value == Value::NULL {
+    pub(super) fn push(&self, row: &[Field<'_>], form: Form, out: &mut Vec<u8>) -> Result<()> {
+        let value = row.get(self.place).unwrap_or(&Field::Null);
+        if matches!(value, Field::Null) {
             canonical::push_null(out);
             return Ok(());
         }
-        if let Some(Value::Bytes(bytes)) = self.unconverted.and_then(|place| row.as_ref(place))
-            && matches!(value, Value::Bytes(text) if text.contains(&b'?'))
+        if let Some(Field::Bytes(bytes)) = self.unconverted.and_then(|place| row.get(place))
+            && matches!(value, Field::Bytes(text) if text.contains(&b'?'))
         {
             canonical::push_bytes(out, Tag::Unparsed, bytes);
             return Ok(());
@@ -111,61 +110,61 @@ impl Decoder {
 
     /// Appends the canonical value of a value that is not NULL.
     #[inline]
-    pub(super) fn push_canonical(&self, value: &Value, out: &mut Vec<u8>) -> Result<()> {
+    pub(super) fn push_canonical(&self, value: &Field<'_>, out: &mut Vec<u8>) -> Result<()> {
         match (self.push, value) {
             // Bits that bound a range come as numbers.
-            (Push::Integer | Push::Bits, Value::Int(value)) => canonical::push_i64(out, Tag::Number, *value),
-            (Push::Integer | Push::Bits, Value::UInt(value)) => canonical::push_whole(out, Tag::Number, i128::from(*value)),
-            (Push::Decimal, Value::Bytes(digits)) => self.push_decimal(digits, out),
-            (Push::Float, Value::Float(value)) => canonical::push_float(out, f64::from(*value)),
-            (Push::Float, Value::Double(value)) => canonical::push_float(out, *value),
-            (Push::FloatAsNumber(bits), Value::Float(value)) => canonical::push_float_as_number(out, f64::from(*value), bits),
-            (Push::FloatAsNumber(bits), Value::Double(value)) => canonical::push_float_as_number(out, *value, bits),
-            (Push::Bits, Value::Bytes(bytes)) => canonical::push_whole(out, Tag::Number, i128::from(unsigned(bytes))),
-            (Push::Boolean, Value::Bytes(bytes)) => canonical::push_boolean(out, unsigned(bytes) != 0),
-            (Push::Boolean, Value::Int(value)) => canonical::push_boolean(out, *value != 0),
-            (Push::Text, Value::Bytes(bytes)) => {
-                let tag = if self.as_text(bytes).is_some() { Tag::Text } else { Tag::Unparsed };
+            (Push::Integer | Push::Bits, &Field::Int(value)) => canonical::push_i64(out, Tag::Number, value),
+            (Push::Integer | Push::Bits, &Field::UInt(value)) => canonical::push_whole(out, Tag::Number, i128::from(value)),
+            (Push::Decimal, &Field::Bytes(digits)) => self.push_decimal(digits, out),
+            (Push::Float, &Field::Float(value)) => canonical::push_float(out, f64::from(value)),
+            (Push::Float, &Field::Double(value)) => canonical::push_float(out, value),
+            (Push::FloatAsNumber(bits), &Field::Float(value)) => canonical::push_float_as_number(out, f64::from(value), bits),
+            (Push::FloatAsNumber(bits), &Field::Double(value)) => canonical::push_float_as_number(out, value, bits),
+            (Push::Bits, &Field::Bytes(bytes)) => canonical::push_whole(out, Tag::Number, i128::from(unsigned(bytes))),
+            (Push::Boolean, &Field::Bytes(bytes)) => canonical::push_boolean(out, unsigned(bytes) != 0),
+            (Push::Boolean, &Field::Int(value)) => canonical::push_boolean(out, value != 0),
+            (Push::Text, &Field::Bytes(bytes)) => {
+                let tag = if self.is_text(bytes) { Tag::Text } else { Tag::Unparsed };
                 canonical::push_bytes(out, tag, bytes);
             }
-            (Push::Parsed, Value::Bytes(bytes)) => match self.as_text(bytes) {
+            (Push::Parsed, &Field::Bytes(bytes)) => match self.as_text(bytes) {
                 Some(text) => parse::push_text_as(out, &self.kind, text),
                 None => canonical::push_bytes(out, Tag::Unparsed, bytes),
             },
-            (Push::Json, Value::Bytes(bytes)) => {
+            (Push::Json, &Field::Bytes(bytes)) => {
                 if !self.as_text(bytes).is_some_and(|text| json::push_document(out, text)) {
                     canonical::push_bytes(out, Tag::Unparsed, bytes);
                 }
             }
-            (Push::Bytes, Value::Bytes(bytes)) => canonical::push_bytes(out, Tag::Bytes, bytes),
-            (Push::BytesAsUuid, Value::Bytes(bytes)) => {
+            (Push::Bytes, &Field::Bytes(bytes)) => canonical::push_bytes(out, Tag::Bytes, bytes),
+            (Push::BytesAsUuid, &Field::Bytes(bytes)) => {
                 canonical::push_bytes(out, if bytes.len() == 16 { Tag::Uuid } else { Tag::Unparsed }, bytes);
             }
-            (Push::Uuid, Value::Bytes(bytes)) => match self.as_text(bytes).and_then(parse::parse_uuid) {
+            (Push::Uuid, &Field::Bytes(bytes)) => match self.as_text(bytes).and_then(parse::parse_uuid) {
                 Some(uuid) => canonical::push_bytes(out, Tag::Uuid, &uuid),
                 None => return Err(self.unexpected(value, "a UUID")),
             },
-            (Push::Day, Value::Date(year, month, day, ..)) => match days(*year, *month, *day) {
+            (Push::Day, &Field::Date { year, month, day, .. }) => match days(year, month, day) {
                 Some(days) => canonical::push_i64(out, Tag::Date, days),
-                None => push_spelled(out, &spell_date(*year, *month, *day)),
+                None => push_spelled(out, &spell_date(year, month, day)),
             },
-            (Push::Midnight(tag), Value::Date(year, month, day, ..)) => match days(*year, *month, *day) {
+            (Push::Midnight(tag), &Field::Date { year, month, day, .. }) => match days(year, month, day) {
                 Some(days) => canonical::push_whole(out, tag, i128::from(days) * DAY),
-                None => push_spelled(out, &format!("{} 00:00:00", spell_date(*year, *month, *day))),
+                None => push_spelled(out, &format!("{} 00:00:00", spell_date(year, month, day))),
             },
-            (Push::Moment(tag), Value::Date(year, month, day, hour, minute, second, micros)) => match days(*year, *month, *day) {
+            (Push::Moment(tag), &Field::Date { year, month, day, hour, minute, second, micros }) => match days(year, month, day) {
                 Some(days) => {
-                    let time = of_day(i64::from(*hour), *minute, *second, *micros);
+                    let time = of_day(i64::from(hour), minute, second, micros);
                     canonical::push_whole(out, tag, i128::from(days) * DAY + time);
                 }
                 None => push_spelled(out, &spell(value).unwrap_or_default()),
             },
-            (Push::Time, Value::Time(negative, days, hours, minutes, seconds, micros)) => {
-                let time = of_day(i64::from(*days) * 24 + i64::from(*hours), *minutes, *seconds, *micros);
-                canonical::push_whole(out, Tag::Time, if *negative { -time } else { time });
+            (Push::Time, &Field::Time { negative, days, hours, minutes, seconds, micros }) => {
+                let time = of_day(i64::from(days) * 24 + i64::from(hours), minutes, seconds, micros);
+                canonical::push_whole(out, Tag::Time, if negative { -time } else { time });
             }
-            (Push::Geometry, Value::Bytes(bytes)) => canonical::push_bytes(out, Tag::Text, spell_geometry(bytes).as_bytes()),
-            (Push::Vector, Value::Bytes(bytes)) => canonical::push_bytes(out, Tag::Text, spell_vector(bytes).as_bytes()),
+            (Push::Geometry, &Field::Bytes(bytes)) => canonical::push_bytes(out, Tag::Text, spell_geometry(bytes).as_bytes()),
+            (Push::Vector, &Field::Bytes(bytes)) => canonical::push_bytes(out, Tag::Text, spell_vector(bytes).as_bytes()),
             (Push::Spelled, value) => match spell(value) {
                 Some(text) => parse::push_text_as(out, &self.kind, &text),
                 None => return Err(self.unexpected(value, "text")),
@@ -175,18 +174,18 @@ impl Decoder {
         Ok(())
     }
 
-    fn push_raw(&self, value: &Value, out: &mut Vec<u8>) -> Result<()> {
+    fn push_raw(&self, value: &Field<'_>, out: &mut Vec<u8>) -> Result<()> {
         match (self.push, value) {
-            (Push::Text | Push::Parsed | Push::Json | Push::Uuid | Push::Decimal, Value::Bytes(bytes)) => {
-                let tag = if self.as_text(bytes).is_some() { Tag::Text } else { Tag::Unparsed };
+            (Push::Text | Push::Parsed | Push::Json | Push::Uuid | Push::Decimal, &Field::Bytes(bytes)) => {
+                let tag = if self.is_text(bytes) { Tag::Text } else { Tag::Unparsed };
                 canonical::push_bytes(out, tag, bytes);
             }
-            (Push::Geometry, Value::Bytes(bytes)) => canonical::push_bytes(out, Tag::Text, spell_geometry(bytes).as_bytes()),
-            (Push::Vector, Value::Bytes(bytes)) => canonical::push_bytes(out, Tag::Text, spell_vector(bytes).as_bytes()),
-            (Push::Day, Value::Date(year, month, day, ..)) => {
-                canonical::push_bytes(out, Tag::Text, spell_date(*year, *month, *day).as_bytes());
+            (Push::Geometry, &Field::Bytes(bytes)) => canonical::push_bytes(out, Tag::Text, spell_geometry(bytes).as_bytes()),
+            (Push::Vector, &Field::Bytes(bytes)) => canonical::push_bytes(out, Tag::Text, spell_vector(bytes).as_bytes()),
+            (Push::Day, &Field::Date { year, month, day, .. }) => {
+                canonical::push_bytes(out, Tag::Text, spell_date(year, month, day).as_bytes());
             }
-            (Push::Bits | Push::Boolean, Value::Bytes(bytes)) => {
+            (Push::Bits | Push::Boolean, &Field::Bytes(bytes)) => {
                 canonical::push_bytes(out, Tag::Text, unsigned(bytes).to_string().as_bytes());
             }
             (_, value) => {
@@ -197,7 +196,15 @@ impl Decoder {
         Ok(())
     }
 
+    #[inline]
     fn push_decimal(&self, digits: &[u8], out: &mut Vec<u8>) {
+        match packed::parse_short(digits) {
+            Some((unscaled, scale)) => canonical::push_decimal(out, unscaled.into(), scale),
+            None => self.push_long_decimal(digits, out),
+        }
+    }
+
+    fn push_long_decimal(&self, digits: &[u8], out: &mut Vec<u8>) {
         let start = out.len();
         let pushed = std::str::from_utf8(digits)
             .is_ok_and(|text| canonical::push_with(out, Tag::Number, |out| number::push_text(out, text)));
@@ -205,6 +212,13 @@ impl Decoder {
             out.truncate(start);
             canonical::push_bytes(out, Tag::Unparsed, digits);
         }
+    }
+
+    /// Whether these bytes are valid in the column's character set.
+    #[inline]
+    fn is_text(&self, bytes: &[u8]) -> bool {
+        // Asked first, for it is told many bytes at a time.
+        bytes.is_ascii() || (!self.ascii && std::str::from_utf8(bytes).is_ok())
     }
 
     /// The text in these bytes, if they are valid in the column's character set.
@@ -216,14 +230,14 @@ impl Decoder {
         std::str::from_utf8(bytes).ok()
     }
 
-    fn unexpected(&self, value: &Value, expected: &str) -> Error {
+    fn unexpected(&self, value: &Field<'_>, expected: &str) -> Error {
         let found = match value {
-            Value::NULL => "NULL",
-            Value::Bytes(_) => "bytes",
-            Value::Int(_) | Value::UInt(_) => "a whole number",
-            Value::Float(_) | Value::Double(_) => "a float",
-            Value::Date(..) => "a date",
-            Value::Time(..) => "a time",
+            Field::Null => "NULL",
+            Field::Bytes(_) => "bytes",
+            Field::Int(_) | Field::UInt(_) => "a whole number",
+            Field::Float(_) | Field::Double(_) => "a float",
+            Field::Date { .. } => "a date",
+            Field::Time { .. } => "a time",
         };
         Error::new(format!("found {found}, expected {expected}")).at(format!("column {}", self.name))
     }
@@ -264,23 +278,23 @@ fn spell_fraction(micros: u32) -> String {
 }
 
 /// A value as MySQL writes it, but for zeros at the end of a fraction.
-pub(super) fn spell(value: &Value) -> Option<String> {
-    Some(match value {
-        Value::NULL => return None,
-        Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
+pub(super) fn spell(value: &Field<'_>) -> Option<String> {
+    Some(match *value {
+        Field::Null => return None,
+        Field::Bytes(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => text.to_string(),
             Err(_) => hex(bytes),
         },
-        Value::Int(value) => value.to_string(),
-        Value::UInt(value) => value.to_string(),
-        Value::Float(value) => value.to_string(),
-        Value::Double(value) => value.to_string(),
-        Value::Date(year, month, day, hour, minute, second, micros) => {
-            format!("{} {hour:02}:{minute:02}:{second:02}{}", spell_date(*year, *month, *day), spell_fraction(*micros))
+        Field::Int(value) => value.to_string(),
+        Field::UInt(value) => value.to_string(),
+        Field::Float(value) => value.to_string(),
+        Field::Double(value) => value.to_string(),
+        Field::Date { year, month, day, hour, minute, second, micros } => {
+            format!("{} {hour:02}:{minute:02}:{second:02}{}", spell_date(year, month, day), spell_fraction(micros))
         }
-        Value::Time(negative, days, hours, minutes, seconds, micros) => {
-            let (sign, hours) = (if *negative { "-" } else { "" }, days * 24 + u32::from(*hours));
-            format!("{sign}{hours:02}:{minutes:02}:{seconds:02}{}", spell_fraction(*micros))
+        Field::Time { negative, days, hours, minutes, seconds, micros } => {
+            let (sign, hours) = (if negative { "-" } else { "" }, days * 24 + u32::from(hours));
+            format!("{sign}{hours:02}:{minutes:02}:{seconds:02}{}", spell_fraction(micros))
         }
     })
 }

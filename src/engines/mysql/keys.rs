@@ -4,6 +4,7 @@ use mysql::Value;
 
 use super::catalog::Source;
 use super::decode::days;
+use super::field::Field;
 use super::names;
 use super::types::Reading;
 use crate::model::kind::Kind;
@@ -79,27 +80,27 @@ impl KeyForm {
     }
 
     /// A value as it stands in a statement; `None`: it cannot be compared with, such as 2022-02-31.
-    pub(super) fn literal(&self, value: &Value) -> Option<String> {
+    pub(super) fn literal(&self, value: Field<'_>) -> Option<String> {
         Some(match (self, value) {
-            (KeyForm::Integer, Value::Int(number)) => number.to_string(),
-            (KeyForm::Integer, Value::UInt(number)) => number.to_string(),
-            (KeyForm::Decimal, Value::Bytes(digits)) => {
+            (KeyForm::Integer, Field::Int(number)) => number.to_string(),
+            (KeyForm::Integer, Field::UInt(number)) => number.to_string(),
+            (KeyForm::Decimal, Field::Bytes(digits)) => {
                 let safe = digits.iter().all(|sign| sign.is_ascii_digit() || b"+-.".contains(sign));
-                String::from_utf8(digits.clone()).ok().filter(|digits| safe && !digits.is_empty())?
+                String::from_utf8(digits.to_vec()).ok().filter(|digits| safe && !digits.is_empty())?
             }
-            (KeyForm::Bytes, Value::Bytes(bytes)) => names::bytes(bytes),
-            (KeyForm::Text { charset, .. }, Value::Bytes(bytes)) => format!("_{charset} {}", names::bytes(bytes)),
-            (KeyForm::Uuid, Value::Bytes(bytes)) => names::text(std::str::from_utf8(bytes).ok()?),
-            (KeyForm::Date, Value::Date(year, month, day, ..)) => {
-                days(*year, *month, *day)?;
+            (KeyForm::Bytes, Field::Bytes(bytes)) => names::bytes(bytes),
+            (KeyForm::Text { charset, .. }, Field::Bytes(bytes)) => format!("_{charset} {}", names::bytes(bytes)),
+            (KeyForm::Uuid, Field::Bytes(bytes)) => names::text(std::str::from_utf8(bytes).ok()?),
+            (KeyForm::Date, Field::Date { year, month, day, .. }) => {
+                days(year, month, day)?;
                 format!("'{year:04}-{month:02}-{day:02}'")
             }
-            (KeyForm::DateTime, Value::Date(year, month, day, hour, minute, second, micros)) => {
-                days(*year, *month, *day)?;
+            (KeyForm::DateTime, Field::Date { year, month, day, hour, minute, second, micros }) => {
+                days(year, month, day)?;
                 format!("'{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}'")
             }
-            (KeyForm::Time, Value::Time(negative, days, hours, minutes, seconds, micros)) => {
-                let (sign, hours) = (if *negative { "-" } else { "" }, days * 24 + u32::from(*hours));
+            (KeyForm::Time, Field::Time { negative, days, hours, minutes, seconds, micros }) => {
+                let (sign, hours) = (if negative { "-" } else { "" }, days * 24 + u32::from(hours));
                 format!("'{sign}{hours:02}:{minutes:02}:{seconds:02}.{micros:06}'")
             }
             _ => return None,
@@ -288,9 +289,9 @@ mod tests {
     #[test]
     fn a_bound_is_a_literal_that_means_nothing_else() {
         let text = KeyForm::Text { charset: "latin1".into(), guesses: true, folds: true };
-        assert_eq!(text.literal(&Value::Bytes(b"' or 1".to_vec())), Some("_latin1 x'27206f722031'".into()));
-        assert_eq!(KeyForm::Decimal.literal(&Value::Bytes(b"1;2".to_vec())), None);
-        assert_eq!(KeyForm::Date.literal(&Value::Date(2022, 2, 31, 0, 0, 0, 0)), None);
-        assert_eq!(KeyForm::Time.literal(&Value::Time(true, 34, 22, 59, 59, 0)), Some("'-838:59:59.000000'".into()));
+        assert_eq!(text.literal((&Value::Bytes(b"' or 1".to_vec())).into()), Some("_latin1 x'27206f722031'".into()));
+        assert_eq!(KeyForm::Decimal.literal((&Value::Bytes(b"1;2".to_vec())).into()), None);
+        assert_eq!(KeyForm::Date.literal((&Value::Date(2022, 2, 31, 0, 0, 0, 0)).into()), None);
+        assert_eq!(KeyForm::Time.literal((&Value::Time(true, 34, 22, 59, 59, 0)).into()), Some("'-838:59:59.000000'".into()));
     }
 }

@@ -5,8 +5,10 @@
 
 mod catalog;
 mod connect;
+mod connection;
 mod decode;
 mod failure;
+mod field;
 mod keys;
 mod names;
 mod options;
@@ -19,6 +21,7 @@ mod settings;
 mod snapshot;
 mod tls;
 mod types;
+mod wire;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -209,7 +212,7 @@ fn least_key(described: &Described, scan: &Scan, projection: &Projection, range:
     for (place, value) in range.least().into_iter().enumerate() {
         let same = place < scan.key_columns && index.columns.get(place) == Some(&scan.columns[place].index);
         let Some(decoder) = projection.decoder(place).filter(|_| same) else { break };
-        decoder.push_canonical(value, &mut key)?;
+        decoder.push_canonical(&value.into(), &mut key)?;
     }
     Ok((!key.is_empty()).then_some(key))
 }

@@ -1,8 +1,7 @@
 //! Places of rows: what each has of the index that its table is cut by, as conditions that find it there.
 
-use mysql::Row;
-
 use super::catalog::Described;
+use super::field::Field;
 use super::keys::KeyForm;
 use super::scan::Projection;
 use crate::engines::Scan;
@@ -47,8 +46,8 @@ impl Places {
     }
 
     /// The condition that finds a row, and no other: what is unique in the index compares as it does there.
-    pub(super) fn place(&self, row: &Row) -> Option<String> {
-        let term = |column: &Column| Some(format!("{} = {}", column.quoted, column.form.literal(row.as_ref(column.at)?)?));
+    pub(super) fn place(&self, row: &[Field<'_>]) -> Option<String> {
+        let term = |column: &Column| Some(format!("{} = {}", column.quoted, column.form.literal(*row.get(column.at)?)?));
         let terms: Option<Vec<String>> = self.columns.iter().map(term).collect();
         Some(format!("({})", terms?.join(" AND ")))
     }

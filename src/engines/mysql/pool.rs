@@ -3,10 +3,10 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
-use mysql::Conn;
 use mysql::prelude::Queryable;
 
 use super::connect::Server;
+use super::connection::Connection;
 use crate::error::{Error, Result};
 
 /// Connections that see the same rows. None can be added later: it would see others.
@@ -17,7 +17,7 @@ pub(super) struct Pool {
 }
 
 struct State {
-    free: Vec<Conn>,
+    free: Vec<Connection>,
     /// Connections that are open, lent ones included.
     open: usize,
     /// The threads that have one.
@@ -26,7 +26,7 @@ struct State {
 
 impl Pool {
     /// Lends these connections from now on.
-    pub(super) fn new(server: Server, connections: Vec<Conn>) -> Self {
+    pub(super) fn new(server: Server, connections: Vec<Connection>) -> Self {
         let state = State { open: connections.len(), free: connections, holders: Vec::new() };
         Pool { server, state: Mutex::new(state), returned: Condvar::new() }
     }
@@ -67,7 +67,7 @@ impl Pool {
     }
 
     /// Takes a lent connection back; `None`: it was closed.
-    fn take_back(&self, conn: Option<Conn>, holder: ThreadId) {
+    fn take_back(&self, conn: Option<Connection>, holder: ThreadId) {
         let mut state = self.state();
         if let Some(place) = state.holders.iter().position(|other| *other == holder) {
             state.holders.swap_remove(place);
@@ -93,7 +93,7 @@ impl Pool {
 /// A connection that is lent to one thread. It goes back when it is dropped, unless it was given up.
 pub(super) struct Lease<'a> {
     pool: &'a Pool,
-    conn: Option<Conn>,
+    conn: Option<Connection>,
     holder: ThreadId,
 }
 
@@ -108,7 +108,7 @@ impl Lease<'_> {
     /// # Errors
     ///
     /// None, unless it was given up, which takes the lease along.
-    pub(super) fn conn(&mut self) -> Result<&mut Conn> {
+    pub(super) fn conn(&mut self) -> Result<&mut Connection> {
         self.conn.as_mut().ok_or_else(|| Error::new("found no connection left"))
     }
 }

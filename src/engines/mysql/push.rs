@@ -169,7 +169,7 @@ pub(super) fn statement(described: &Described, scan: &Scan, grid: &Grid, rows: &
 ///
 /// If the server does not answer, or could not hash a row.
 pub(super) fn sums(conn: &mut Conn, statement: &str) -> Result<CellSums, Stopped> {
-    let rows: Vec<Row> = conn.query(statement).map_err(Stopped::of)?;
+    let rows: Vec<Row> = conn.query(statement).map_err(Stopped::from)?;
     let sum = |row: &Row| {
         let count = |at: usize| row.get_opt::<u64, usize>(at)?.ok();
         let sum = |at: usize| row.get_opt::<String, usize>(at)?.ok()?.parse::<u128>().ok();

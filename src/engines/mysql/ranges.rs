@@ -157,7 +157,7 @@ impl Cutter<'_> {
         let form = self.columns[prefix.len()].1.clone();
         let mut top = piece.high.as_ref().map(|high| high.value.clone());
         while let Some(middle) = top.as_ref().and_then(|top| form.between(&piece.first.value, top)) {
-            let Some(literal) = form.literal(&middle) else { break };
+            let Some(literal) = form.literal((&middle).into()) else { break };
             let bound = Bound { value: middle.clone(), literal };
             let found = match self.next(prefix, &piece.first, &bound, piece.high.as_ref())? {
                 Found::Bound(found) => found,
@@ -265,10 +265,10 @@ impl Cutter<'_> {
         let (expression, name) = (form.expression(column), &column.quoted);
         let condition = if terms.is_empty() { String::new() } else { format!(" WHERE {}", terms.join(" AND ")) };
         let sql = format!("SELECT {expression} FROM {}{condition} ORDER BY {name}{way} LIMIT 1 OFFSET {skipped}", self.from);
-        let row: Option<Row> = self.conn.exec_first(sql, ()).map_err(|error| failure("look for a range's end", error))?;
+        let row = first(self.conn, &sql).map_err(|error| failure("look for a range's end", error))?;
         Ok(match row.and_then(|row| row.as_ref(0).cloned()) {
             None => Found::Nothing,
-            Some(value) => match form.literal(&value) {
+            Some(value) => match form.literal((&value).into()) {
                 Some(literal) => Found::Bound(Bound { value, literal }),
                 None => Found::Unusable,
             },
@@ -294,4 +294,13 @@ impl Cutter<'_> {
         };
         Ok(rows.unwrap_or(1).max(1))
     }
+}
+
+/// The first row of a statement, its values typed.
+fn first(conn: &mut Conn, sql: &str) -> mysql::Result<Option<Row>> {
+    let prepared = conn.prep(sql)?;
+    let row = conn.exec_first(&prepared, ());
+    // The driver would forget it, and the server would not.
+    conn.close(prepared)?;
+    row
 }

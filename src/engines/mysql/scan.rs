@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use mysql::Conn;
 use mysql::prelude::Queryable;
-use mysql::{Conn, Row};
 
 use super::catalog::Described;
+use super::connection::Connection;
 use super::decode::Decoder;
 use super::failure::{code, failure};
+use super::field::Field;
 use super::places::{self, Places};
 use super::pool::Pool;
 use super::push;
@@ -198,14 +200,14 @@ impl RangePart<'_> {
         let decoders = &self.projection.decoders;
         let mut writer = RowWriter::new(self.scan, emit);
         for rows in statements {
-            let mut write = |row: &Row| writer.row(|place, form, out| decoders[place].push(row, form, out));
+            let mut write = |row: &[Field<'_>]| writer.row(|place, form, out| decoders[place].push(row, form, out));
             self.stream(&self.projection.select(&rows), &mut write)?;
         }
         writer.finish()
     }
 
     /// Runs a statement and gives each of its rows to `take`.
-    fn stream(&self, statement: &str, take: &mut impl FnMut(&Row) -> Result<()>) -> Result<()> {
+    fn stream(&self, statement: &str, take: &mut impl FnMut(&[Field<'_>]) -> Result<()>) -> Result<()> {
         let mut lease = self.pool.lend()?;
         let outcome = self.run(lease.conn()?, statement, take);
         match &outcome {
@@ -219,24 +221,28 @@ impl RangePart<'_> {
         })
     }
 
-    fn run(&self, conn: &mut Conn, statement: &str, take: &mut impl FnMut(&Row) -> Result<()>) -> Result<(), Stopped> {
+    fn run(
+        &self,
+        conn: &mut Connection,
+        statement: &str,
+        take: &mut impl FnMut(&[Field<'_>]) -> Result<()>,
+    ) -> Result<(), Stopped> {
         let id = conn.connection_id();
-        let mut rows = conn.exec_iter(statement, ()).map_err(Stopped::of)?;
-        while let Some(row) = rows.next() {
-            let row = row.map_err(Stopped::of)?;
-            if let Err(error) = take(&row) {
-                // A statement that is read to its end was not abandoned, and its connection is as good as before;
-                // there is no other that sees the same snapshot. What is left of a part is little.
-                let read_on = self.weight_bytes <= READ_ON_BYTES_MAX;
-                let finished = read_on && rows.by_ref().take(READ_ON_ROWS_MAX).all(|row| row.is_ok()) && rows.next().is_none();
-                if !finished {
-                    // Dropping the rows would fetch all that are left.
-                    self.pool.end(id);
+        conn.stream(statement, |rows| {
+            while let Some(taken) = rows.next(&mut *take)? {
+                if let Err(error) = taken {
+                    // A statement that is read to its end was not abandoned, and its connection is as good as before;
+                    // there is no other that sees the same snapshot. What is left of a part is little.
+                    let finished = self.weight_bytes <= READ_ON_BYTES_MAX && rows.end_within(READ_ON_ROWS_MAX);
+                    if !finished {
+                        // Dropping the rows may fetch all that are left.
+                        self.pool.end(id);
+                    }
+                    return Err(Stopped::Taker { error, finished });
                 }
-                return Err(Stopped::Taker { error, finished });
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 
@@ -259,8 +265,8 @@ pub(super) enum Stopped {
     Line(Error),
 }
 
-impl Stopped {
-    pub(super) fn of(error: mysql::Error) -> Self {
+impl From<mysql::Error> for Stopped {
+    fn from(error: mysql::Error) -> Self {
         match code(&error) {
             Some(_) => Stopped::Server(failure("read", error)),
             None => Stopped::Line(failure("read", error)),

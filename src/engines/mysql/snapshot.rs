@@ -15,6 +15,7 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, Row};
 
 use super::connect::Server;
+use super::connection::Connection;
 use super::failure::{code, failure};
 use super::settings::{Flavour, pin};
 use crate::error::{Error, Result};
@@ -31,7 +32,7 @@ const SETTLING: Duration = Duration::from_millis(20);
 /// The connections of a session.
 pub(super) struct Opened {
     pub(super) flavour: Flavour,
-    pub(super) connections: Vec<Conn>,
+    pub(super) connections: Vec<Connection>,
     /// Where in the server's history they are.
     pub(super) position: Option<String>,
     /// What is not as good as was asked for.
@@ -60,7 +61,7 @@ pub(super) fn open(server: &Server) -> Result<Opened> {
     }
     if server.options.lock {
         let lock = Lock::take(server)?;
-        connections.iter_mut().try_for_each(start).map_err(placed)?;
+        connections.iter_mut().try_for_each(|conn| start(conn)).map_err(placed)?;
         let position = positions.map(|positions| positions.now(&mut connections)).transpose().map_err(placed)?;
         lock.release().map_err(placed)?;
         return Ok(Opened { flavour, connections, position, note: None });
@@ -93,7 +94,7 @@ fn start(conn: &mut Conn) -> Result<()> {
 }
 
 /// A server that nobody writes to: a connection of its own holds the lock, and loses it at the latest when it closes.
-struct Lock(Conn);
+struct Lock(Connection);
 
 impl Lock {
     /// Waits for the statements that are under way, for as long as connecting may take: whoever comes later waits too.
@@ -164,7 +165,7 @@ impl Positions {
     }
 
     /// Takes a snapshot on all connections; `None` if they may not be of one moment.
-    fn try_all(&self, connections: &mut [Conn]) -> Result<Option<String>> {
+    fn try_all(&self, connections: &mut [Connection]) -> Result<Option<String>> {
         let before = self.now(connections)?;
         if let Positions::LogEnd(_) = self {
             // A transaction is in the log before it is visible.
@@ -182,7 +183,7 @@ impl Positions {
         }
         Ok(match self {
             Positions::OfSnapshot => {
-                let positions = connections.iter_mut().map(of_snapshot).collect::<Result<Vec<_>>>()?;
+                let positions = connections.iter_mut().map(|conn| of_snapshot(conn)).collect::<Result<Vec<_>>>()?;
                 positions.windows(2).all(|pair| pair[0] == pair[1]).then(|| positions[0].clone())
             }
             Positions::Gtids | Positions::LogEnd(_) => Some(self.now(connections)?).filter(|after| *after == before),
@@ -200,7 +201,7 @@ impl Positions {
     }
 
     /// How far the server has come.
-    fn now(&self, connections: &mut [Conn]) -> Result<String> {
+    fn now(&self, connections: &mut [Connection]) -> Result<String> {
         let Some(conn) = connections.first_mut() else { return Ok(String::new()) };
         let asked = |error| failure("ask for the position", error);
         match self {
