@@ -16,6 +16,8 @@ pub enum Engine {
     Postgres18,
     /// MySQL 9, if its URL is in the environment.
     Mysql,
+    /// MariaDB without a binary log; not among [`Engine::all`].
+    Unlogged,
 }
 
 impl Engine {
@@ -34,7 +36,7 @@ impl Engine {
     }
 
     pub fn is_mysql(self) -> bool {
-        matches!(self, Engine::Mariadb | Engine::Mysql)
+        matches!(self, Engine::Mariadb | Engine::Mysql | Engine::Unlogged)
     }
 
     fn url(self) -> Option<String> {
@@ -43,6 +45,7 @@ impl Engine {
             Engine::Mariadb => "TIEOUT_TEST_MARIADB_URL",
             Engine::Postgres18 => "TIEOUT_TEST_PG18_URL",
             Engine::Mysql => "TIEOUT_TEST_MYSQL_URL",
+            Engine::Unlogged => "TIEOUT_TEST_MARIADB_UNLOGGED_URL",
             Engine::Sqlite => return None,
         };
         std::env::var(name).ok().filter(|url| !url.is_empty())

@@ -240,7 +240,7 @@ fn store(
             }
             let ty = |category: &Category| match engine {
                 Engine::Postgres | Engine::Postgres18 => category.postgres,
-                Engine::Mariadb | Engine::Mysql => category.mysql,
+                Engine::Mariadb | Engine::Mysql | Engine::Unlogged => category.mysql,
                 Engine::Sqlite => category.sqlite,
             };
             let null = |ty: &str| if engine.is_mysql() && ty.starts_with("timestamp") { " null" } else { "" };

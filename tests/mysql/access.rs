@@ -328,6 +328,40 @@ fn a_locked_server_holds_still_until_all_connections_have_their_snapshot() {
     }
 }
 
+/// Where there is no binary log, the end of the redo log tells whether a transaction came between two snapshots.
+#[test]
+fn a_server_without_a_binary_log_is_read_over_several_connections_if_it_holds_still() {
+    let database = more_than_a_block(Engine::Unlogged);
+    let options = OpenOptions { connections: 4, ..OpenOptions::default() };
+    // Its own background work may go on for a moment.
+    let several = (0..20).any(|_| {
+        let session = engines::open(&database.location, &options).unwrap();
+        thread::sleep(Duration::from_millis(100));
+        session.notes().is_empty() && session.position().is_some_and(|position| position.starts_with("redo log "))
+    });
+    assert!(several);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let writer = Database::join(Engine::Unlogged, &database.location);
+            while !done.load(Ordering::Relaxed) {
+                // Several at once, and then time for the snapshots.
+                (0..5).for_each(|_| writer.run("update t set v = v + 1 where id = 1"));
+                thread::sleep(Duration::from_millis(40));
+            }
+        });
+        for _ in 0..15 {
+            let session = engines::open(&database.location, &options).unwrap();
+            let scan = scan(&table(session.as_ref(), "t"), &[("id", Kind::Number), ("v", Kind::Number)], 1);
+            let depth = if session.notes().is_empty() { 4 } else { 1 };
+            let mut seen = Vec::new();
+            nested(session.as_ref(), &scan, depth, &mut seen);
+            assert!(seen.len() == depth && seen.iter().all(|rows| rows.is_ok() && rows == &seen[0]));
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
 #[test]
 fn who_may_not_lock_is_told_and_a_lock_is_not_waited_for_without_end() {
     for engine in servers() {

@@ -3,7 +3,8 @@
 //! A server that has no way to share a snapshot opens one for each connection; all of them see the same rows if
 //! nothing was committed while they were opened. MariaDB tells the place in the binary log at which each snapshot
 //! was taken. MySQL only tells how far it has come, and tells it a moment after a transaction has become visible: so
-//! its position is read before the snapshots are opened, after, and once more a little later.
+//! its position is read before the snapshots are opened, after, and once more a little later. A server without a binary log
+//! tells how far its redo log has come, which every transaction that changes something is in before it is visible.
 //!
 //! Where no position can be had, or the server never holds still, one connection reads alone: it is consistent by
 //! itself. Who may lock the server, and wants to, needs neither: nothing is committed while the lock is held.
@@ -137,11 +138,39 @@ enum Positions {
     Gtids,
     /// The end of the binary log, by this statement.
     LogEnd(&'static str),
+    /// The end of InnoDB's redo log, by this variable: it moves with every change, and not when rows are read.
+    RedoEnd(&'static str),
 }
+
+/// The end of InnoDB's redo log, in MariaDB and in MySQL.
+const REDO_ENDS: [&str; 2] = ["Innodb_lsn_current", "Innodb_redo_log_current_lsn"];
 
 impl Positions {
     /// The way to learn positions on this server and with the privileges of this user.
     fn of(conn: &mut Conn, flavour: &Flavour) -> Result<Option<Self>> {
+        match Positions::of_binary_log(conn, flavour)? {
+            None => Positions::of_redo_log(conn),
+            positions => Ok(positions),
+        }
+    }
+
+    fn of_redo_log(conn: &mut Conn) -> Result<Option<Self>> {
+        let asked = |error| failure("ask for the position", error);
+        // What other engines with snapshots change is not in it.
+        let others = "SELECT COUNT(*) FROM information_schema.ENGINES WHERE TRANSACTIONS = 'YES' \
+                      AND SUPPORT IN ('YES', 'DEFAULT') AND ENGINE NOT IN ('InnoDB', 'SEQUENCE', 'SPIDER')";
+        if conn.query_first::<u64, _>(others).map_err(asked)? != Some(0) {
+            return Ok(None);
+        }
+        for variable in REDO_ENDS {
+            if redo_end(conn, variable)?.is_some() {
+                return Ok(Some(Positions::RedoEnd(variable)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn of_binary_log(conn: &mut Conn, flavour: &Flavour) -> Result<Option<Self>> {
         let asked = |error| failure("ask for the position", error);
         // What a replica applies must be in its own log, or its position stands still while the rows change.
         if flavour.mariadb {
@@ -167,7 +196,7 @@ impl Positions {
     /// Takes a snapshot on all connections; `None` if they may not be of one moment.
     fn try_all(&self, connections: &mut [Connection]) -> Result<Option<String>> {
         let before = self.now(connections)?;
-        if let Positions::LogEnd(_) = self {
+        if let Positions::LogEnd(_) | Positions::RedoEnd(_) = self {
             // A transaction is in the log before it is visible.
             sleep(SETTLING);
         }
@@ -186,7 +215,7 @@ impl Positions {
                 let positions = connections.iter_mut().map(|conn| of_snapshot(conn)).collect::<Result<Vec<_>>>()?;
                 positions.windows(2).all(|pair| pair[0] == pair[1]).then(|| positions[0].clone())
             }
-            Positions::Gtids | Positions::LogEnd(_) => Some(self.now(connections)?).filter(|after| *after == before),
+            _ => Some(self.now(connections)?).filter(|after| *after == before),
         })
     }
 
@@ -196,7 +225,7 @@ impl Positions {
         start(conn)?;
         match self {
             Positions::OfSnapshot => of_snapshot(conn).map(Some),
-            Positions::Gtids | Positions::LogEnd(_) => Ok(None),
+            _ => Ok(None),
         }
     }
 
@@ -216,8 +245,20 @@ impl Positions {
                 let text = |place: usize| row.get::<String, _>(place).unwrap_or_default();
                 Ok(format!("{}:{}", text(0), text(1)))
             }
+            Positions::RedoEnd(variable) => {
+                let end = redo_end(conn, variable)?.ok_or_else(|| Error::new("found no redo log any more"))?;
+                Ok(format!("redo log {end}"))
+            }
         }
     }
+}
+
+/// How far InnoDB's redo log has come, in bytes.
+fn redo_end(conn: &mut Conn, variable: &str) -> Result<Option<u64>> {
+    let row: Option<(String, u64)> = conn
+        .query_first(format!("SHOW GLOBAL STATUS LIKE '{variable}'"))
+        .map_err(|error| failure("ask for the position", error))?;
+    Ok(row.map(|(_, end)| end))
 }
 
 /// The place in the binary log of a connection's snapshot.
