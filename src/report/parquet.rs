@@ -139,13 +139,8 @@ impl DiffWriter {
         self.begin_group(&batch)?;
         let (parts, names) = (&self.schema.parts, &self.schema.names);
         // The largest first, so that no thread is left with it when the others have nothing more to do.
-        let mut columns: Vec<_> = self
-            .group
-            .iter_mut()
-            .zip(parts)
-            .zip(&mut self.sizes)
-            .filter_map(|((w, part), size)| Some((w.as_mut()?, part, size)))
-            .collect();
+        let columns = self.group.iter_mut().zip(parts).zip(&mut self.sizes);
+        let mut columns: Vec<_> = columns.filter_map(|((writers, part), size)| Some((writers.as_mut()?, part, size))).collect();
         columns.sort_by_key(|(_, _, size)| Reverse(**size));
         columns.into_par_iter().with_max_len(1).try_for_each(|(writers, part, size)| {
             let array = batch.part(part, parts, names)?;
