@@ -32,25 +32,28 @@ impl<'a> Coder<'a> {
 
     /// Keeps the memory of what is no longer held.
     pub fn recycle(&self, held: impl Iterator<Item = Held>) {
-        let blocks = held.filter_map(Held::into_block).filter(|block| block.capacity_bytes() > 0);
-        self.lock().extend(blocks.map(|mut block| {
-            block.clear();
-            block
-        }));
+        held.filter_map(Held::into_block).for_each(|block| self.keep(block));
+    }
+
+    fn keep(&self, mut block: RowBlock) {
+        block.clear();
+        if block.capacity_bytes() > 0 {
+            self.lock().push(block);
+        }
     }
 
     fn spare(&self) -> RowBlock {
         self.lock().pop().unwrap_or_default()
     }
 
-    /// Exchanges a block for an empty one. What holds few rows keeps little memory.
-    fn exchange(&self, block: &mut RowBlock) -> RowBlock {
-        if block.size_bytes() < block.capacity_bytes() / 2 {
-            let rows = block.shrunk();
-            block.clear();
-            return rows;
+    /// The rows of a block, so that few of them do not hold much memory.
+    fn fitted(&self, block: RowBlock) -> RowBlock {
+        if block.size_bytes() >= block.capacity_bytes() / 2 {
+            return block;
         }
-        std::mem::replace(block, self.spare())
+        let rows = block.shrunk();
+        self.keep(block);
+        rows
     }
 
     fn encode(&self, rows: &dyn Deferred, places: &[usize]) -> Result<RowBlock> {
@@ -98,7 +101,7 @@ impl Held {
     /// If they cannot be encoded.
     pub fn of(rows: Rows<'_>, coder: &Coder<'_>) -> Result<Vec<Held>> {
         let block = match rows {
-            Rows::Encoded(block) => coder.exchange(block),
+            Rows::Encoded(block) => std::mem::replace(block, coder.spare()),
             Rows::Deferred(rows) => {
                 let range = 0..rows.len();
                 if rows.keys_ascend() {
@@ -107,7 +110,7 @@ impl Held {
                 coder.encode(&*rows, &range.collect::<Vec<_>>())?
             }
         };
-        Ok(Run::of_block(block, coder.digester).into_iter().map(|run| Span::of(run).into()).collect())
+        Ok(Run::of_block(coder.fitted(block), coder.digester).into_iter().map(|run| Span::of(run).into()).collect())
     }
 
     /// The same, encoded.
