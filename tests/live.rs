@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tieout::engines::{self, OpenOptions, Scan, ScanColumn};
+use tieout::model::kind::Kind;
+
 use crate::databases::{Database, Engine};
 use crate::support::Dir;
 
@@ -109,4 +112,45 @@ fn what_cannot_be_opened_is_one_clear_message() {
     }
     dir.diff_words(&["sqlite:missing.db", "t.csv"]).refused(&["source missing.db"]);
     dir.diff_words(&["sqlite:t.csv", "t.csv"]).refused(&["not a database"]);
+}
+
+/// A line that is lost while rows come over it, whether the driver reads them or we do. The table is larger than what the
+/// system holds of a line, and a view is one part.
+#[test]
+fn a_connection_that_is_lost_in_the_middle_of_a_part_is_an_error() {
+    for (engine, rows, lose) in [
+        (
+            Engine::Postgres,
+            "(select i from generate_series(1, 150000) s(i)) s",
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+        ),
+        (
+            Engine::Mariadb,
+            "(select seq as i from seq_1_to_150000) s",
+            "begin not atomic for l in (select id from information_schema.processlist where db = database() and id <> connection_id()) \
+             do execute immediate concat('kill ', l.id); end for; end",
+        ),
+    ] {
+        let database = Database::new(engine);
+        database.run("create table t (id integer primary key, v varchar(500))");
+        database.run(&format!("insert into t select i, repeat('x', 400) from {rows}"));
+        database.run("create view everything as select id, v from t");
+        for location in [database.location.clone(), database.plain()] {
+            let session = engines::open(&location, &OpenOptions::default()).unwrap();
+            let table = session.tables().unwrap().into_iter().find(|table| table.name.name == "everything").unwrap();
+            let column = |index, kind| ScanColumn { index, kind, raw: false, tells_absent: false };
+            let columns = vec![column(0, Kind::Number), column(1, Kind::Text)];
+            let scan = Scan { table: table.name, columns, key_columns: 1, ..Scan::default() };
+            let part = session.parts(&scan).unwrap().next().unwrap().unwrap();
+            let mut come = 0;
+            let read = part.read(&mut |block| {
+                if come == 0 {
+                    database.run(lose);
+                }
+                come += block.len();
+                Ok(())
+            });
+            assert!(read.is_err() && (1..150_000).contains(&come), "{engine:?}: {read:?} after {come} rows");
+        }
+    }
 }
