@@ -21,6 +21,7 @@ pub mod engines;
 pub mod error;
 pub mod model;
 pub mod report;
+mod scheduling;
 pub mod sides;
 
 use std::io::Write;
@@ -49,7 +50,10 @@ use report::{Report, TableFiles};
 /// If nothing could be audited, or the report could not be written.
 pub fn run(cli: Cli) -> Result<u8> {
     match cli.command {
-        Command::Diff(args) => diff(config::diff_options(args)?),
+        Command::Diff(args) => {
+            scheduling::as_batch_work();
+            diff(config::diff_options(args)?)
+        }
         Command::Plan(args) => print_plan(config::audit_options(args.audit)?, args.format),
         Command::Show(args) => show(
             &mut std::io::stdout().lock(),

@@ -1,5 +1,6 @@
 //! Signals, and readers that have seen enough: a report is whole or absent.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -64,6 +65,30 @@ fn a_signal_leaves_a_whole_report_that_says_incomplete() {
         });
         assert!(interrupted, "none of five runs was interrupted by SIG{signal}");
     }
+}
+
+/// A run that wakes for every piece that a server sends slows the server down where both share processors.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_is_batch_work_unless_the_user_chose_otherwise() {
+    let policies = |mut command: Command| -> BTreeSet<String> {
+        let dir = large();
+        command.current_dir(dir.path("")).args(["diff", "large.csv", "large.csv", "--key", "k", "--out", "report", "--quiet"]);
+        let mut run = command.spawn().unwrap();
+        wait_until(|| dir.names("").iter().any(|name| name.starts_with(".report.")) || run.try_wait().unwrap().is_some());
+        // The 41st field of proc_pid_stat(5), for each thread; the second may hold spaces, and ends with a bracket.
+        let threads = std::fs::read_dir(format!("/proc/{}/task", run.id())).unwrap();
+        let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+        let policies =
+            stats.map(|stat| stat.rsplit(')').next().unwrap().split_whitespace().nth(41 - 3).unwrap().to_owned()).collect();
+        assert_eq!(exit_code(run), 0);
+        policies
+    };
+    let program = env!("CARGO_BIN_EXE_tieout");
+    assert_eq!(policies(Command::new(program)), BTreeSet::from(["3".to_owned()]), "SCHED_BATCH");
+    let mut idle = Command::new("chrt");
+    idle.args(["--idle", "0", program]);
+    assert_eq!(policies(idle), BTreeSet::from(["5".to_owned()]), "SCHED_IDLE");
 }
 
 #[test]
