@@ -231,6 +231,14 @@ const MYSQL_TO_MYSQL: &[Case] = &[
     ("b25b", ("point", "point(1,2)"), ("point", "point(2,1)"), Differs),
     ("b03", ("binary(4)", "x'61'"), ("varbinary(4)", "x'61'"), Differs),
     ("n18", ("float", "0"), ("float", "NULL"), Differs),
+    // The same bytes of other values, and other bytes of the same.
+    ("n03a", ("bigint unsigned", "18446744073709551615"), ("bigint", "-1"), Differs),
+    ("n03b", ("int unsigned", "4294967295"), ("int", "-1"), Differs),
+    ("n18b", ("float", "1"), ("int", "1065353216"), Differs),
+    ("n18c", ("double", "1"), ("bigint", "4607182418800017408"), Differs),
+    ("n01", ("int", "-5"), ("bigint", "-5"), Equal),
+    ("n08", ("decimal(10,1)", "1.5"), ("decimal(12,2)", "1.50"), Equal),
+    ("s14b", ("varchar(10) character set cp1251", "'?'"), ("varchar(10) character set latin1", "'?'"), Equal),
 ];
 
 const POSTGRES_TO_SQLITE: &[Case] = &[

@@ -48,6 +48,7 @@ fn sources(folder: &str) -> Vec<Source> {
 /// The layers that each layer may import, itself included: to the left along the line, and never across.
 fn allowed(layer: &str) -> &'static [&'static str] {
     match layer {
+        "scheduling" => &[],
         "sides" => &["sides"],
         "error" => &["sides", "error"],
         "model" => &["sides", "error", "model"],

@@ -17,6 +17,8 @@ pub enum Native {
     Columns,
     /// The rows of PostgreSQL's binary COPY.
     PostgresCopy,
+    /// The rows of MySQL's binary protocol.
+    MysqlPackets,
 }
 
 /// Some rows of a part, in stored order, as they came.

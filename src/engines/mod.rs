@@ -12,6 +12,7 @@ pub mod memory;
 pub mod mysql;
 pub mod places;
 pub mod postgres;
+pub mod received;
 pub mod rows;
 pub mod sqlite;
 

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use mysql::prelude::Queryable;
 use mysql::{Binary, Conn, QueryResult};
 
-use super::field::Field;
+use super::field::{Field, Row};
 use super::wire::{Answer, Packets};
 
 /// A connection; for all but the rows of parts it is the driver's.
@@ -24,7 +24,8 @@ impl Connection {
         Connection { conn, line }
     }
 
-    /// Executes a statement and has `read` read its rows, to their end unless the connection is given up afterwards.
+    /// Executes a statement and has `read` read its rows, or the first `wanted` values of each, to their end unless the connection is
+    /// given up afterwards.
     ///
     /// # Errors
     ///
@@ -32,11 +33,12 @@ impl Connection {
     pub(super) fn stream<T, E: From<mysql::Error>>(
         &mut self,
         statement: &str,
+        wanted: usize,
         read: impl FnOnce(&mut Rows<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let prepared = self.conn.prep(statement)?;
         let rows = match &mut self.line {
-            Some(line) => Answer::of(line, prepared.id(), &prepared.columns()).map(Rows::Line),
+            Some(line) => Answer::of(line, prepared.id(), &prepared.columns(), wanted).map(Rows::Line),
             None => self.conn.exec_iter(&prepared, ()).map(Rows::Driver),
         };
         let outcome = rows.map_err(E::from).and_then(|mut rows| read(&mut rows));
@@ -103,14 +105,14 @@ impl Rows<'_> {
     ///
     /// If the server ends the statement, or the line is lost.
     #[inline]
-    pub(super) fn next<T>(&mut self, take: impl FnOnce(&[Field<'_>]) -> T) -> mysql::Result<Option<T>> {
+    pub(super) fn next<T>(&mut self, take: impl FnOnce(Row<'_>) -> T) -> mysql::Result<Option<T>> {
         match self {
             Rows::Line(answer) => answer.next(take),
             Rows::Driver(result) => {
                 let Some(row) = result.next().transpose()? else { return Ok(None) };
                 let fields: Vec<Field<'_>> =
                     (0..row.len()).map(|place| row.as_ref(place).map_or(Field::Null, Field::from)).collect();
-                Ok(Some(take(&fields)))
+                Ok(Some(take(Row { fields: &fields, packet: None })))
             }
         }
     }

@@ -84,6 +84,17 @@ impl Decoder {
         Decoder { name: name.to_string(), place, unconverted, ascii, push, kind: kind.clone() }
     }
 
+    /// Whether it looks at another place of a row as well.
+    pub(super) fn has_unconverted(&self) -> bool {
+        self.unconverted.is_some()
+    }
+
+    /// Whether the same bytes of a row mean the same canonical bytes to `other`.
+    pub(super) fn reads_like(&self, other: &Decoder) -> bool {
+        let Decoder { name: _, place, unconverted, ascii, push, kind } = self;
+        (place, unconverted, ascii, push, kind) == (&other.place, &other.unconverted, &other.ascii, &other.push, &other.kind)
+    }
+
     /// Appends the column's value in the form asked for.
     ///
     /// # Errors

@@ -55,6 +55,15 @@ impl<'a> From<&'a Value> for Field<'a> {
     }
 }
 
+/// A row as the server sends it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row<'a> {
+    /// Its values, or the first of them that were asked for.
+    pub(super) fields: &'a [Field<'a>],
+    /// The packet that it came in, and how its columns lie there; `None`: the driver has taken it apart.
+    pub(super) packet: Option<(&'a [u8], &'a [Layout])>,
+}
+
 /// How the values of a column lie in the rows of the binary protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -162,18 +171,18 @@ impl Layout {
     }
 }
 
-/// Appends the values of a row, given as the packet that it came in; `None`: the packet is no such row.
+/// Appends the first `wanted` values of a row, or all, given as the packet that it came in; `None`: the packet is no such row.
 #[inline]
-pub(super) fn take_row<'a>(packet: &'a [u8], layouts: &[Layout], fields: &mut Vec<Field<'a>>) -> Option<()> {
+pub(super) fn take_row<'a>(packet: &'a [u8], layouts: &[Layout], wanted: usize, fields: &mut Vec<Field<'a>>) -> Option<()> {
     /// Bits of the bitmap that stand for no column.
     const RESERVED: usize = 2;
     let (nulls, mut values) = packet.strip_prefix(&[0])?.split_at_checked((layouts.len() + RESERVED).div_ceil(8))?;
-    for (place, layout) in layouts.iter().enumerate() {
+    for (place, layout) in layouts.iter().enumerate().take(wanted) {
         let bit = place + RESERVED;
         let is_null = nulls[bit / 8] >> (bit % 8) & 1 == 1;
         fields.push(if is_null { Field::Null } else { layout.take(&mut values)? });
     }
-    values.is_empty().then_some(())
+    (values.is_empty() || wanted < layouts.len()).then_some(())
 }
 
 /// Takes a length, or another count, of up to eight bytes.
@@ -313,10 +322,11 @@ mod tests {
     #[test]
     fn nulls_are_bits_from_the_third_on() {
         let layouts = [Layout::Int8; 7];
-        let row = |packet: &'static [u8]| {
+        let first = |wanted: usize, packet: &'static [u8]| {
             let mut fields = Vec::new();
-            take_row(packet, &layouts, &mut fields).map(|()| fields)
+            take_row(packet, &layouts, wanted, &mut fields).map(|()| fields)
         };
+        let row = |packet: &'static [u8]| first(usize::MAX, packet);
         let mut expected = [Field::Null; 7];
         expected[1] = Field::Int(9);
         // The first, and the third to the last, which is in the second byte.
@@ -325,5 +335,6 @@ mod tests {
         assert_eq!(row(&[0, 0b1111_0100, 0b1, 9, 9]), None, "a value is left");
         assert_eq!(row(&[1, 0b1111_0100, 0b1, 9]), None, "no row");
         assert_eq!(row(&[0, 0b1111_0100]), None, "no bitmap");
+        assert_eq!(first(2, &[0, 0b1111_0100, 0b1, 9, 9]), Some(expected[..2].to_vec()), "what follows is not looked at");
     }
 }

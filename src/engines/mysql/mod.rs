@@ -12,6 +12,7 @@ mod field;
 mod keys;
 mod names;
 mod options;
+mod packets;
 mod places;
 mod pool;
 mod push;
@@ -34,7 +35,7 @@ use self::places::Places;
 use self::pool::Pool;
 use self::ranges::Range;
 use self::scan::{Projection, RangePart};
-use super::{Capabilities, OpenOptions, Part, Parts, Pushes, Scan, Session};
+use super::{Capabilities, Native, OpenOptions, Part, Parts, Pushes, Scan, Session};
 use crate::error::{Error, Result};
 use crate::model::grid::{Grid, Position};
 use crate::model::schema::{Table, TableName};
@@ -120,7 +121,7 @@ impl Session for MysqlSession {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { many_tables: true, places: true, conditions: true, absent_values: false, native: None }
+        Capabilities { many_tables: true, places: true, conditions: true, absent_values: false, native: Some(Native::MysqlPackets) }
     }
 
     fn position(&self) -> Option<String> {

@@ -1,5 +1,6 @@
 //! Reading a part: one statement over the binary protocol, its rows streamed into blocks.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,14 +11,16 @@ use super::catalog::Described;
 use super::connection::Connection;
 use super::decode::Decoder;
 use super::failure::{code, failure};
-use super::field::Field;
+use super::field::{Field, Row};
+use super::packets::PacketFormat;
 use super::places::{self, Places};
 use super::pool::Pool;
 use super::push;
 use super::types::{Encoding, Reading};
 use crate::engines::places::{Emit, Placed, read};
+use crate::engines::received::Received;
 use crate::engines::rows::{Form, RowWriter};
-use crate::engines::{Part, Scan, ScanColumn};
+use crate::engines::{Part, Rows, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::grid::{CellSums, Grid};
 use crate::model::row::RowBlock;
@@ -88,6 +91,38 @@ impl Projection {
         format!("SELECT {} {rows}", self.expressions.join(", "))
     }
 
+    /// Whether the same bytes of a row mean the same canonical bytes to `other`, column by column.
+    pub(super) fn reads_like(&self, other: &Projection) -> bool {
+        let (decoders, others) = (&self.decoders, &other.decoders);
+        decoders.len() == others.len() && decoders.iter().zip(others).all(|(decoder, other)| decoder.reads_like(other))
+    }
+
+    /// Appends a row's value of the scan's column at `place`.
+    ///
+    /// # Errors
+    ///
+    /// If the value is not of the type that the catalog promised.
+    #[inline]
+    pub(super) fn push(&self, place: usize, row: &[Field<'_>], form: Form, out: &mut Vec<u8>) -> Result<()> {
+        self.decoders[place].push(row, form, out)
+    }
+
+    /// How many values of a row it takes to know its key.
+    fn values_of_key(&self, columns: usize) -> usize {
+        if self.decoders[..columns].iter().any(Decoder::has_unconverted) { self.expressions.len() } else { columns }
+    }
+
+    /// Appends the key of a row, which is its first columns; returns whether there is no NULL in it.
+    ///
+    /// # Errors
+    ///
+    /// If a value is not of the type that the catalog promised.
+    #[inline]
+    fn push_key(&self, columns: usize, row: &[Field<'_>], out: &mut Vec<u8>) -> Result<bool> {
+        (0..columns).try_for_each(|place| self.push(place, row, Form::Canonical, out))?;
+        Ok(row.iter().take(columns).all(|value| *value != Field::Null))
+    }
+
     /// The decoder of the scan's column at `place`.
     pub(super) fn decoder(&self, place: usize) -> Option<&Decoder> {
         self.decoders.get(place)
@@ -146,6 +181,36 @@ impl Part for RangePart<'_> {
         read
     }
 
+    fn read_deferred(self: Box<Self>, emit: &mut dyn FnMut(Rows<'_>) -> Result<()>) -> Result<u64> {
+        let (scan, projection) = (self.scan, &self.projection);
+        if scan.cells.is_some() {
+            return self.read(&mut |block| emit(Rows::Encoded(block)));
+        }
+        let (mut rows, mut bytes) = (0, 0);
+        let emit = RefCell::new(|more: Rows<'_>| {
+            rows += more.len() as u64;
+            bytes += more.bytes_len() as u64;
+            emit(more)
+        });
+        let mut emit_block = |block: &mut RowBlock| emit.borrow_mut()(Rows::Encoded(block));
+        // Packets, or what the driver has taken apart.
+        let (mut packets, mut writer) = (None, RowWriter::new(scan, &mut emit_block));
+        let wanted = projection.values_of_key(scan.key_columns);
+        let read = self.stream(&projection.select(&self.rows), wanted, &mut |row| {
+            let Some((packet, layouts)) = row.packet else {
+                return writer.row(|place, form, out| projection.push(place, row.fields, form, out));
+            };
+            let format = || Arc::new(PacketFormat::new(scan, projection, layouts));
+            let packets = packets.get_or_insert_with(|| Received::new(format()));
+            packets.push(packet, |key| projection.push_key(scan.key_columns, row.fields, key))?;
+            if packets.is_full() { packets.hand_on(&mut *emit.borrow_mut()) } else { Ok(()) }
+        });
+        let read = read.and_then(|()| packets.map_or(Ok(()), |mut packets| packets.hand_on(&mut *emit.borrow_mut())));
+        let read = read.and_then(|()| writer.finish());
+        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+        read.map(|_| rows)
+    }
+
     fn fingerprint(self: Box<Self>, grid: &Grid) -> Result<CellSums> {
         let located = |error: Error| error.at(format!("table {}", self.scan.table)).at(self.pool.place());
         let statement = push::statement(self.described, self.scan, grid, &self.rows).map_err(|why| located(Error::new(why)))?;
@@ -171,12 +236,12 @@ impl Placed for RangePart<'_> {
     fn places(&self, selects: &mut dyn FnMut(&[u8]) -> bool) -> Result<Option<Vec<String>>> {
         let Some(places) = &self.places else { return Ok(None) };
         let (mut found, mut key, mut bytes) = (Vec::new(), Vec::new(), 0);
-        self.stream(&places.projection.select(&self.rows), &mut |row| {
+        self.stream(&places.projection.select(&self.rows), usize::MAX, &mut |row| {
             key.clear();
-            places.projection.decoders.iter().try_for_each(|decoder| decoder.push(row, Form::Canonical, &mut key))?;
+            places.projection.push_key(self.scan.key_columns, row.fields, &mut key)?;
             bytes += key.len() as u64;
             if selects(&key) {
-                found.push(places.place(row));
+                found.push(places.place(row.fields));
             }
             Ok(())
         })?;
@@ -197,19 +262,19 @@ impl Placed for RangePart<'_> {
 impl RangePart<'_> {
     /// Writes the rows of some statements, given as what stands from FROM on.
     fn read_rows(&self, statements: impl IntoIterator<Item = String>, emit: &mut Emit<'_>) -> Result<u64> {
-        let decoders = &self.projection.decoders;
+        let projection = &self.projection;
         let mut writer = RowWriter::new(self.scan, emit);
         for rows in statements {
-            let mut write = |row: &[Field<'_>]| writer.row(|place, form, out| decoders[place].push(row, form, out));
-            self.stream(&self.projection.select(&rows), &mut write)?;
+            let mut write = |row: Row<'_>| writer.row(|place, form, out| projection.push(place, row.fields, form, out));
+            self.stream(&projection.select(&rows), usize::MAX, &mut write)?;
         }
         writer.finish()
     }
 
-    /// Runs a statement and gives each of its rows to `take`.
-    fn stream(&self, statement: &str, take: &mut impl FnMut(&[Field<'_>]) -> Result<()>) -> Result<()> {
+    /// Runs a statement and gives each of its rows to `take`, or the first `wanted` values of each.
+    fn stream(&self, statement: &str, wanted: usize, take: &mut impl FnMut(Row<'_>) -> Result<()>) -> Result<()> {
         let mut lease = self.pool.lend()?;
-        let outcome = self.run(lease.conn()?, statement, take);
+        let outcome = self.run(lease.conn()?, statement, wanted, take);
         match &outcome {
             Ok(()) | Err(Stopped::Taker { finished: true, .. }) => drop(lease),
             Err(Stopped::Server(_)) if is_in_snapshot(lease.conn()?) => drop(lease),
@@ -225,10 +290,11 @@ impl RangePart<'_> {
         &self,
         conn: &mut Connection,
         statement: &str,
-        take: &mut impl FnMut(&[Field<'_>]) -> Result<()>,
+        wanted: usize,
+        take: &mut impl FnMut(Row<'_>) -> Result<()>,
     ) -> Result<(), Stopped> {
         let id = conn.connection_id();
-        conn.stream(statement, |rows| {
+        conn.stream(statement, wanted, |rows| {
             while let Some(taken) = rows.next(&mut *take)? {
                 if let Err(error) = taken {
                     // A statement that is read to its end was not abandoned, and its connection is as good as before;

@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use mysql::{Column, MySqlError};
 
 use super::connect::PACKET_BYTES_MAX;
-use super::field::{Field, Layout, take_length, take_row};
+use super::field::{Field, Layout, Row, take_length, take_row};
 
 /// Bytes that are asked for at once: more than a server sends at once, which is 16 KiB, and few enough for the processor's cache.
 const BLOCK_BYTES: usize = 128 << 10;
@@ -138,7 +138,9 @@ pub(super) struct Answer<'a, S> {
     packets: &'a mut Packets<S>,
     layouts: Vec<Layout>,
     progress: Progress,
-    /// Memory for the values of a row.
+    /// How many values of a row are wanted.
+    wanted: usize,
+    /// Memory for them.
     fields: Vec<Field<'static>>,
 }
 
@@ -152,12 +154,13 @@ enum Progress {
 }
 
 impl<'a, S: Read + Write> Answer<'a, S> {
-    /// Executes a statement that has no parameters, was prepared on this line, and has these columns by what was said then.
+    /// Executes a statement that has no parameters, was prepared on this line, and has these columns by what was said then; of
+    /// its rows the first `wanted` values are.
     ///
     /// # Errors
     ///
     /// If the server refuses, the line is lost, or what comes over it is no rows.
-    pub(super) fn of(packets: &'a mut Packets<S>, statement: u32, prepared: &[Column]) -> mysql::Result<Self> {
+    pub(super) fn of(packets: &'a mut Packets<S>, statement: u32, prepared: &[Column], wanted: usize) -> mysql::Result<Self> {
         let [a, b, c, d] = statement.to_le_bytes();
         // No cursor, and once.
         packets.send(&[COM_STMT_EXECUTE, a, b, c, d, 0, 1, 0, 0, 0])?;
@@ -172,7 +175,7 @@ impl<'a, S: Read + Write> Answer<'a, S> {
         };
         let layouts =
             layouts.filter(|layouts| layouts.len() as u64 == columns).ok_or_else(|| unexpected("columns of other types"))?;
-        Ok(Answer { packets, fields: Vec::with_capacity(layouts.len()), layouts, progress: Progress::Definitions })
+        Ok(Answer { packets, wanted, fields: Vec::with_capacity(layouts.len()), layouts, progress: Progress::Definitions })
     }
 
     /// Gives the next row to `take` and returns what that makes of it; `None`: there is none left. After an error none may be asked for.
@@ -181,7 +184,7 @@ impl<'a, S: Read + Write> Answer<'a, S> {
     ///
     /// If the server ends the statement, the line is lost, or what comes over it is no row.
     #[inline]
-    pub(super) fn next<T>(&mut self, take: impl FnOnce(&[Field<'_>]) -> T) -> mysql::Result<Option<T>> {
+    pub(super) fn next<T>(&mut self, take: impl FnOnce(Row<'_>) -> T) -> mysql::Result<Option<T>> {
         if self.progress == Progress::End {
             return Ok(None);
         }
@@ -194,8 +197,8 @@ impl<'a, S: Read + Write> Answer<'a, S> {
         }
         let mut fields = recycled(std::mem::take(&mut self.fields));
         match packet.first() {
-            Some(0) if take_row(packet, &self.layouts, &mut fields).is_some() => {
-                let taken = take(&fields);
+            Some(0) if take_row(packet, &self.layouts, self.wanted, &mut fields).is_some() => {
+                let taken = take(Row { fields: &fields, packet: Some((packet, &self.layouts)) });
                 self.fields = recycled(fields);
                 Ok(Some(taken))
             }
@@ -314,8 +317,8 @@ mod tests {
     fn rows_of(packets: &mut Packets<Script>) -> (Rows, mysql::Result<()>) {
         let mut rows = Vec::new();
         let mut read = || -> mysql::Result<()> {
-            let mut answer = Answer::of(packets, 7, &[])?;
-            while let Some(row) = answer.next(|fields| match fields {
+            let mut answer = Answer::of(packets, 7, &[], usize::MAX)?;
+            while let Some(row) = answer.next(|row| match row.fields {
                 [Field::Int(id), Field::Bytes(text)] => (*id, Some(text.to_vec())),
                 [Field::Int(id), Field::Null] => (*id, None),
                 other => panic!("{other:?}"),
@@ -432,10 +435,10 @@ mod tests {
             let rows = [row(5, Some(b"five"))];
             let sent = packets(payloads.into_iter().chain([rows[0].as_slice(), last]));
             let mut line = script(sent.clone(), 1 << 20);
-            let mut answer = Answer::of(&mut line, 7, &known).unwrap();
-            let id = answer.next(|fields| fields[0] == Field::Int(5)).unwrap();
+            let mut answer = Answer::of(&mut line, 7, &known, usize::MAX).unwrap();
+            let id = answer.next(|row| row.fields[0] == Field::Int(5)).unwrap();
             assert_eq!((id, answer.next(|_| ()).unwrap()), (Some(true), None));
-            assert!(Answer::of(&mut script(sent, 1 << 20), 7, &known[..1]).is_err(), "a column is missing");
+            assert!(Answer::of(&mut script(sent, 1 << 20), 7, &known[..1], usize::MAX).is_err(), "a column is missing");
         }
     }
 

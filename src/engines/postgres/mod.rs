@@ -16,7 +16,6 @@ mod parameters;
 mod passfile;
 mod push;
 mod ranges;
-mod received;
 mod scan;
 mod service;
 mod settings;

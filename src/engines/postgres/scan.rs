@@ -9,14 +9,14 @@ use super::decode::{Decode, decoder};
 use super::failure::failure;
 use super::push;
 use super::ranges::Slice;
-use super::received::Received;
 use super::snapshot::Snapshot;
 use super::sql::identifier;
-use super::tuples::{Fields, Tuples, bytes_of};
+use super::tuples::{Fields, Tuples, bytes_of, list_fields};
 use super::types::Wire;
 use crate::engines::places::{self, Emit, Placed};
-use crate::engines::rows::{Form, RowWriter};
-use crate::engines::{Deferred, Part, Rows, Scan, ScanColumn};
+use crate::engines::received::{Received, RowFormat};
+use crate::engines::rows::{Form, RowWriter, write_row};
+use crate::engines::{Part, Rows, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::canonical::push_null;
 use crate::model::grid::{CellSums, Grid};
@@ -67,12 +67,6 @@ impl Reading {
         Ok(Reading { scan: scan.clone(), place: place.to_string(), expressions, columns, stores })
     }
 
-    /// Whether the same bytes mean the same canonical bytes to `other`, column by column.
-    pub fn reads_like(&self, other: &Reading) -> bool {
-        self.columns.iter().map(|column| &column.wire).eq(other.columns.iter().map(|column| &column.wire))
-            && self.scan.columns.iter().map(|column| &column.kind).eq(other.scan.columns.iter().map(|column| &column.kind))
-    }
-
     /// An error in the table that is read.
     pub fn located(&self, error: Error) -> Error {
         error.at(format!("table {}", self.scan.table)).at(self.place.as_str())
@@ -117,6 +111,20 @@ impl Reading {
         format!("copy (select {list} from {from} where ctid = any('{{{places}}}'::tid[])) to stdout (format binary)")
     }
 
+    /// Appends the key of a row, given as its bytes and where its fields lie in them; returns whether there is no NULL in it.
+    ///
+    /// # Errors
+    ///
+    /// If a value is none of its column's type.
+    #[inline]
+    fn push_key(&self, tuple: &[u8], fields: &Fields, out: &mut Vec<u8>) -> Result<bool> {
+        let key = &fields[..self.scan.key_columns];
+        for (place, field) in key.iter().enumerate() {
+            self.push(place, Form::Canonical, bytes_of(tuple, field), out)?;
+        }
+        Ok(key.iter().all(Option::is_some))
+    }
+
     /// Appends the value of the column at `place`, given as the bytes of its field.
     ///
     /// # Errors
@@ -134,6 +142,23 @@ impl Reading {
             (Some(bytes), Form::Raw) => column.raw.as_ref().is_some_and(|raw| raw(bytes, out)),
         };
         if pushed { Ok(()) } else { Err(malformed(&column.name, bytes)) }
+    }
+}
+
+impl RowFormat for Reading {
+    fn reads_like(&self, other: &Reading) -> bool {
+        self.columns.iter().map(|column| &column.wire).eq(other.columns.iter().map(|column| &column.wire))
+            && self.scan.columns.iter().map(|column| &column.kind).eq(other.scan.columns.iter().map(|column| &column.kind))
+    }
+
+    fn write<'a>(&self, rows: impl Iterator<Item = &'a [u8]>, block: &mut RowBlock) -> Result<()> {
+        let mut fields = Vec::new();
+        for tuple in rows {
+            list_fields(tuple, &mut fields)?;
+            write_row(&self.scan, block, |place, form, out| self.push(place, form, bytes_of(tuple, &fields[place]), out))
+                .map_err(|error| self.located(error))?;
+        }
+        Ok(())
     }
 }
 
@@ -185,9 +210,7 @@ impl Placed for PostgresPart<'_> {
         self.copy(&reading.statement_of_keys(&self.slice), reading.scan.key_columns + 1, &mut |tuple, fields| {
             key.clear();
             let (place, fields) = fields.split_last().ok_or_else(|| Error::new("found no fields"))?;
-            for (column, field) in fields.iter().enumerate() {
-                reading.push(column, Form::Canonical, bytes_of(tuple, field), &mut key)?;
-            }
+            reading.push_key(tuple, fields, &mut key)?;
             if selects(&key) {
                 places.push(bytes_of(tuple, place).and_then(place_of).ok_or_else(|| Error::new("found no ctid"))?);
             }
@@ -283,16 +306,15 @@ impl Part for PostgresPart<'_> {
         }
         let (mut stopped, mut rows) = (false, 0);
         let mut received = Received::new(Arc::clone(reading));
-        let mut hand_on = |received: &mut Received| {
-            let full = received.take();
-            rows += full.len() as u64;
-            emit(Rows::Deferred(Box::new(full))).inspect_err(|_| stopped = true)
+        let mut emit = |more: Rows<'_>| {
+            rows += more.len() as u64;
+            emit(more).inspect_err(|_| stopped = true)
         };
         let read = self.copy(&reading.statement(&self.slice), reading.columns.len(), &mut |tuple, fields| {
-            received.push(tuple, fields)?;
-            if received.is_full() { hand_on(&mut received) } else { Ok(()) }
+            received.push(tuple, |key| reading.push_key(tuple, fields, key))?;
+            if received.is_full() { received.hand_on(&mut emit) } else { Ok(()) }
         });
-        let read = read.and_then(|()| if received.is_empty() { Ok(()) } else { hand_on(&mut received) });
+        let read = read.and_then(|()| received.hand_on(&mut emit));
         read.map(|()| rows).map_err(|error| if stopped { error } else { reading.located(error) })
     }
 }
