@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::model::canonical::{Tag, Values};
 use crate::model::digest::{Digester, Fingerprint};
-use crate::model::row::{BLOCK_ROWS_MAX, Row, RowBlock, compare_keys};
+use crate::model::row::{BLOCK_ROWS_MAX, Row, RowBlock, compare_keys, key_head};
 
 /// Rows with strictly ascending keys. Rows that share a key are one entry: what is known of them is their number,
 /// the sum of their digests, and the least of them by its bytes. So a key that repeats a million times takes no
@@ -126,9 +126,11 @@ impl Run {
 
     /// The same entries in order, those with one key made one.
     pub fn sorted(&self) -> Run {
-        let mut order: Vec<usize> = (0..self.len()).collect();
-        order.par_sort_by(|&a, &b| compare_keys(self.rows.row(a).key(), self.rows.row(b).key()));
-        self.collapsed(order.into_iter())
+        let mut order: Vec<(u64, usize)> = (0..self.len()).map(|index| (key_head(self.key(index)), index)).collect();
+        order.par_sort_unstable_by(|&(a_head, a), &(b_head, b)| {
+            a_head.cmp(&b_head).then_with(|| compare_keys(self.key(a), self.key(b))).then(a.cmp(&b))
+        });
+        self.collapsed(order.into_iter().map(|(_, index)| index))
     }
 
     /// The number of keys.

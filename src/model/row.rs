@@ -230,6 +230,18 @@ pub fn compare_keys(mut a: &[u8], mut b: &[u8]) -> Ordering {
     }
 }
 
+/// The head of a key, as a number: keys whose heads differ order as these do, so that most are told apart without a look at them.
+#[inline]
+pub fn key_head(mut key: &[u8]) -> u64 {
+    let mut head = [0; 8];
+    if let Some(first) = take(&mut key) {
+        let len = first.bytes.len().min(head.len() - 1);
+        head[0] = first.tag as u8;
+        head[1..=len].copy_from_slice(&first.bytes[..len]);
+    }
+    u64::from_be_bytes(head)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::canonical::{Tag, push_bytes, push_null, push_whole};
@@ -262,6 +274,29 @@ mod tests {
             assert_eq!(compare_keys(&pair[0], &pair[1]), Ordering::Less);
             assert_eq!(compare_keys(&pair[1], &pair[0]), Ordering::Greater);
         }
+    }
+
+    #[test]
+    fn heads_of_keys_never_order_otherwise_than_the_keys() {
+        let text = |bytes: &[u8], then: i128| {
+            let mut out = Vec::new();
+            push_bytes(&mut out, Tag::Text, bytes);
+            push_whole(&mut out, Tag::Number, then);
+            out
+        };
+        let texts: [&[u8]; 9] =
+            [b"", b"\0", b"\0\0", b"a", b"a\0", b"abcdefg", b"abcdefg\0", b"abcdefgh", b"\xff\xff\xff\xff\xff\xff\xff\xff"];
+        let numbers = [i128::MIN, -(1 << 70), -70_000, -256, -1, 0, 1, 255, 256, 1 << 33, 1 << 70];
+        let mut keys = vec![Vec::new(), key(&[None])];
+        keys.extend(texts.iter().flat_map(|bytes| [text(bytes, -3), text(bytes, 9)]));
+        keys.extend(numbers.iter().map(|number| key(&[Some(*number)])));
+        let mut told = 0;
+        for (a, b) in keys.iter().flat_map(|a| keys.iter().map(move |b| (a, b))) {
+            let heads = key_head(a).cmp(&key_head(b));
+            assert!(heads.is_eq() || heads == compare_keys(a, b), "{a:?} and {b:?}");
+            told += usize::from(heads.is_ne());
+        }
+        assert!(told > keys.len() * keys.len() / 2);
     }
 
     #[test]
