@@ -114,7 +114,11 @@ impl Held {
     }
 
     /// The same, encoded.
-    fn encoded(&self, coder: &Coder<'_>) -> Result<Span> {
+    ///
+    /// # Errors
+    ///
+    /// If a row cannot be encoded.
+    pub fn encoded(&self, coder: &Coder<'_>) -> Result<Span> {
         match &self.rows {
             Form::Run(run) => Ok(self.span_of(run)),
             Form::Deferred(rows) => encoded(&**rows, &self.range.clone().collect::<Vec<_>>(), coder),

@@ -219,6 +219,8 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
         streamed = Pilot::faster(streamed, Pilot::stream(plan, sessions, watch)?);
     }
     let seconds = |pilot: &Sides<Pilot>| Sides::from_fn(|side| pilot.get(side).seconds_for(*plan.rows.get(side)));
+    let share_changed = pilot::share_changed(plan, &streamed).map_err(Halt::Failed)?;
+    let is_widespread = |suspect: f64| suspect * SUSPECT_ONE_IN as f64 > 1.0;
     let are_servers = Side::BOTH.into_iter().all(|side| plan.pushes.get(side).is_able());
     let by_stream = seconds(&streamed);
     let mut best = (Method::stream(plan.domain, format!("the line is fast: {}", rates(&streamed))), by_stream);
@@ -237,6 +239,10 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
             continue;
         }
         let grid = grid(plan, sessions, &hashing).map_err(Halt::Failed)?;
+        let spared = share_changed.map(|share| (1.0 - share).powf(rows_per_cell(plan, &grid)));
+        if spared.is_some_and(|spared| is_widespread(1.0 - spared)) {
+            return Ok(Method::stream(plan.domain, "much of what a pilot read differs"));
+        }
         let hashed = match Pilot::hash(plan, sessions, watch, hashing.ways(), &grid) {
             Err(Halt::Failed(error) | Halt::Unhashed(error)) => {
                 best.0.why = format!("{}; a server cannot hash it: {error}", best.0.why);
@@ -244,7 +250,7 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
             }
             hashed => hashed?,
         };
-        if pilot::share_suspect(&hashed, &grid).is_some_and(|share| share * SUSPECT_ONE_IN as f64 > 1.0) {
+        if pilot::share_suspect(&hashed, &grid).is_some_and(is_widespread) {
             return Ok(Method::stream(plan.domain, "much of what a pilot read differs"));
         }
         let by_hash = seconds(&hashed);
@@ -286,7 +292,7 @@ pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing) 
     let spacing = spacings.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().reduce(f64::min);
     let (rows, rows_per_cell) = (plan.rows.source.max(plan.rows.target), plan.limits.rows_per_cell);
     let (position, width) = match spacing {
-        Some(spacing) => (Position::Key, spacing * (rows_per_cell * KEY_CELL_FACTOR).max(rows / KEY_CELLS_MAX) as f64),
+        Some(spacing) => (Position::Key, spacing * rows_per_key_cell(plan) as f64),
         None => {
             let factor = match hashing.digest {
                 Digest::Chained(_) => CHAINED_HASH_CELL_FACTOR,
@@ -298,6 +304,19 @@ pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing) 
     };
     let kinds = plan.pairing.columns.iter().map(|column| column.kind.clone()).collect();
     Ok(Grid { position, width: (width as i64).max(1), salt: plan.digester.salt(), kinds, digest: hashing.digest.clone() })
+}
+
+/// How many rows a cell of whole keys is meant to hold.
+fn rows_per_key_cell(plan: &Plan) -> u64 {
+    (plan.limits.rows_per_cell * KEY_CELL_FACTOR).max(plan.rows.source.max(plan.rows.target) / KEY_CELLS_MAX)
+}
+
+/// How many rows a cell of a grid holds, about.
+fn rows_per_cell(plan: &Plan, grid: &Grid) -> f64 {
+    match grid.position {
+        Position::Key => rows_per_key_cell(plan) as f64,
+        Position::Hash => plan.rows.source.max(plan.rows.target) as f64 * grid.width as f64 / HASH_POSITIONS,
+    }
 }
 
 /// How far the keys of a side lie apart, by the parts that it is cut into, else by the least and the greatest of them.

@@ -1,57 +1,71 @@
-//! Pilots: the first parts of both sides, read in one way or another, to see how long it takes and how much differs.
+//! Pilots: the first part of each side, read in one way or another, to see how long it takes and how much differs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use rayon::prelude::*;
-
+use super::held::{Coder, Held};
 use super::method::Way;
 use super::plan::Plan;
-use super::pushed::{self, merged};
+use super::pushed;
 use super::windows::{Halt, Watch};
 use crate::engines::{Part, Session};
 use crate::error::{Error, Result};
-use crate::model::digest::Fingerprint;
+use crate::model::digest::{Fingerprint, key_hash};
 use crate::model::grid::{CellSums, Grid, Position};
 use crate::sides::{Side, Sides};
 
-/// Parts that a pilot reads of a side: few, as all of them are read again.
-const PARTS: usize = 1;
 /// A line that brings this many bytes of a side in a second is fast: hashing text in a server does not come near it.
 const FAST_BYTES_PER_SECOND: f64 = 30e6;
 /// Cells fewer than this say nothing of how much differs.
 const CELLS_TO_JUDGE_BY: usize = 16;
+/// The same of rows that both sides have.
+const ROWS_TO_JUDGE_BY: u64 = 1000;
 
 /// What a pilot found of a side.
-#[derive(Debug, Clone, Default)]
+#[derive(Default)]
 pub struct Pilot {
     rows_per_second: f64,
     /// Bytes that came over the line.
     pub bytes_per_second: f64,
-    /// The fingerprints of its cells.
-    sums: CellSums,
+    found: Found,
     /// Cells before this one are complete, as far as the order of the parts is known.
     complete: Option<i64>,
 }
 
+/// What a part was read for.
+enum Found {
+    /// Its rows.
+    Rows(Vec<Held>),
+    /// The fingerprints of its cells.
+    Sums(CellSums),
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Found::Sums(CellSums::default())
+    }
+}
+
 impl Pilot {
-    /// Streams the first parts of both sides.
+    /// Streams the first part of each side.
     ///
     /// # Errors
     ///
     /// If a side cannot be read, and what ends the line.
     pub fn stream(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>) -> Result<Sides<Pilot>, Halt> {
+        let coder = Coder::new(&plan.digester);
         on_both(plan, sessions, None, |side, part| {
-            let mut rows = 0;
+            let (mut held, mut rows) = (Vec::new(), 0);
             watch.read_deferred(side, Ok(part), |more| {
                 rows += more.len() as u64;
+                held.extend(Held::of(more, &coder).map_err(|error| Halt::Failed(error.on(side)))?);
                 Ok(())
             })?;
-            Ok(CellSums::from([(0, Fingerprint { rows, sum: 0 })]))
+            Ok((rows, Found::Rows(held)))
         })
     }
 
-    /// Adds up the fingerprints of the first parts of both sides, had in these ways.
+    /// Adds up the fingerprints of the first part of each side, had in these ways.
     ///
     /// # Errors
     ///
@@ -63,7 +77,10 @@ impl Pilot {
         ways: Sides<Way>,
         grid: &Grid,
     ) -> Result<Sides<Pilot>, Halt> {
-        on_both(plan, sessions, Some(grid), |side, part| pushed::sums(watch, side, *ways.get(side), Ok(part), grid))
+        on_both(plan, sessions, Some(grid), |side, part| {
+            let sums = pushed::sums(watch, side, *ways.get(side), Ok(part), grid)?;
+            Ok((sums.values().map(|print| print.rows).sum(), Found::Sums(sums)))
+        })
     }
 
     /// For each side the one of two pilots that was faster.
@@ -86,28 +103,49 @@ fn on_both(
     plan: &Plan,
     sessions: &Sides<Box<dyn Session>>,
     grid: Option<&Grid>,
-    read: impl Fn(Side, Box<dyn Part + '_>) -> Result<CellSums, Halt> + Sync,
+    read: impl Fn(Side, Box<dyn Part + '_>) -> Result<(u64, Found), Halt> + Sync,
 ) -> Result<Sides<Pilot>, Halt> {
     let pilot = |side: Side| {
         let session = sessions.get(side);
         let failed = |error: Error| Halt::Failed(error.on(side));
         let mut all = session.parts(plan.scans.get(side)).map_err(failed)?;
-        let parts: Vec<Box<dyn Part + '_>> = all.by_ref().take(PARTS).collect::<Result<_>>().map_err(failed)?;
+        let Some(part) = all.next().transpose().map_err(failed)? else { return Ok(Pilot::default()) };
         let next = all.next().transpose().map_err(failed)?;
         let complete = next.and_then(|part| grid?.cell_of(part.least_key()?));
         let (before, started) = (session.bytes_read(), Instant::now());
-        let sums =
-            parts.into_par_iter().map(|part| read(side, part)).try_reduce(CellSums::new, |one, other| Ok(merged(one, other)))?;
+        let (rows, found) = read(side, part)?;
         let per_second = |count: u64| count as f64 / started.elapsed().as_secs_f64().max(1e-6);
         Ok(Pilot {
-            rows_per_second: per_second(sums.values().map(|print| print.rows).sum()),
+            rows_per_second: per_second(rows),
             bytes_per_second: per_second(session.bytes_read() - before),
-            sums,
+            found,
             complete,
         })
     };
     let (source, target) = rayon::join(|| pilot(Side::Source), || pilot(Side::Target));
     Ok(Sides { source: source?, target: target? })
+}
+
+/// The share of the rows that differ, among those that a pilot streamed of both sides; `None`: there are too few of them. A guess,
+/// which knows nothing of rows that one side lacks.
+///
+/// # Errors
+///
+/// If a row cannot be encoded.
+pub fn share_changed(plan: &Plan, pilots: &Sides<Pilot>) -> Result<Option<f64>> {
+    let coder = Coder::new(&plan.digester);
+    let prints = pilots.as_ref().try_map(|side, pilot| -> Result<HashMap<u64, u128>> {
+        let Found::Rows(rows) = &pilot.found else { return Ok(HashMap::new()) };
+        let mut prints = HashMap::new();
+        for held in rows {
+            let span = held.encoded(&coder).map_err(|error| error.on(side))?;
+            prints.extend(span.entries().map(|entry| (key_hash(entry.row.key()), entry.print.sum)));
+        }
+        Ok(prints)
+    })?;
+    let both = prints.source.iter().filter_map(|(key, print)| Some(prints.target.get(key)? != print));
+    let (rows, changed) = both.fold((0, 0), |(rows, changed), differs| (rows + 1, changed + u64::from(differs)));
+    Ok((rows >= ROWS_TO_JUDGE_BY).then(|| changed as f64 / rows as f64))
 }
 
 /// The share of the rows that lie in cells that differ, among the cells that a pilot read in full on both sides; `None`: there
@@ -119,7 +157,8 @@ pub fn share_suspect(pilots: &Sides<Pilot>, grid: &Grid) -> Option<f64> {
     }
     let mut cells: BTreeMap<i64, Sides<Fingerprint>> = BTreeMap::new();
     for side in Side::BOTH {
-        let sums = pilots.get(side).sums.iter().filter(|(cell, _)| **cell < complete);
+        let Found::Sums(sums) = &pilots.get(side).found else { return None };
+        let sums = sums.iter().filter(|(cell, _)| **cell < complete);
         sums.for_each(|(cell, print)| *cells.entry(*cell).or_default().get_mut(side) = *print);
     }
     let rows = |prints: &Sides<Fingerprint>| prints.source.rows + prints.target.rows;

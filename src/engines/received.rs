@@ -11,7 +11,8 @@ use super::{Deferred, Rows};
 use crate::error::Result;
 use crate::model::row::{BLOCK_BYTES_MAX, BLOCK_ROWS_MAX, RowBlock, compare_keys};
 
-/// How the bytes of a row are read.
+/// How the bytes of a row are read. They tell where it ends, so that rows whose bytes are the same one after the other are the same
+/// one by one.
 pub trait RowFormat: Send + Sync + 'static {
     /// Whether the same bytes mean the same canonical bytes to `other`.
     fn reads_like(&self, other: &Self) -> bool;
