@@ -138,6 +138,11 @@ impl Database {
         if self.engine.is_mysql() { format!("{}?ssl-mode=DISABLED", self.location) } else { self.location.clone() }
     }
 
+    /// The location on a line that is encrypted, of MySQL.
+    pub fn encrypted(&self) -> String {
+        format!("{}?ssl-mode=REQUIRED", self.location)
+    }
+
     /// The location of a table.
     pub fn table(&self, table: &str) -> String {
         format!("{}#{table}", self.location)

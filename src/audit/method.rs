@@ -219,8 +219,8 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
         streamed = Pilot::faster(streamed, Pilot::stream(plan, sessions, watch)?);
     }
     let seconds = |pilot: &Sides<Pilot>| Sides::from_fn(|side| pilot.get(side).seconds_for(*plan.rows.get(side)));
-    let share_changed = pilot::share_changed(plan, &streamed).map_err(Halt::Failed)?;
     let is_widespread = |suspect: f64| suspect * SUSPECT_ONE_IN as f64 > 1.0;
+    let widespread = Method::stream(plan.domain, "much of what a pilot read differs");
     let are_servers = Side::BOTH.into_iter().all(|side| plan.pushes.get(side).is_able());
     let by_stream = seconds(&streamed);
     let mut best = (Method::stream(plan.domain, format!("the line is fast: {}", rates(&streamed))), by_stream);
@@ -239,9 +239,9 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
             continue;
         }
         let grid = grid(plan, sessions, &hashing).map_err(Halt::Failed)?;
-        let spared = share_changed.map(|share| (1.0 - share).powf(rows_per_cell(plan, &grid)));
-        if spared.is_some_and(|spared| is_widespread(1.0 - spared)) {
-            return Ok(Method::stream(plan.domain, "much of what a pilot read differs"));
+        let changed = pilot::share_changed(plan, &streamed).map_err(Halt::Failed)?;
+        if changed.is_some_and(|share| is_widespread(1.0 - (1.0 - share).powf(rows_per_cell(plan, &grid)))) {
+            return Ok(widespread);
         }
         let hashed = match Pilot::hash(plan, sessions, watch, hashing.ways(), &grid) {
             Err(Halt::Failed(error) | Halt::Unhashed(error)) => {
@@ -251,7 +251,7 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
             hashed => hashed?,
         };
         if pilot::share_suspect(&hashed, &grid).is_some_and(is_widespread) {
-            return Ok(Method::stream(plan.domain, "much of what a pilot read differs"));
+            return Ok(widespread);
         }
         let by_hash = seconds(&hashed);
         let estimate =

@@ -47,7 +47,8 @@ impl Default for Found {
 }
 
 impl Pilot {
-    /// Streams the first part of each side.
+    /// Streams the first part of each side. Of its rows half of a window is kept for [`share_changed`]: how large they are is known
+    /// only when they have come.
     ///
     /// # Errors
     ///
@@ -55,10 +56,13 @@ impl Pilot {
     pub fn stream(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>) -> Result<Sides<Pilot>, Halt> {
         let coder = Coder::new(&plan.digester);
         on_both(plan, sessions, None, |side, part| {
-            let (mut held, mut rows) = (Vec::new(), 0);
+            let (mut held, mut held_bytes, mut rows) = (Vec::new(), 0, 0);
             watch.read_deferred(side, Ok(part), |more| {
                 rows += more.len() as u64;
-                held.extend(Held::of(more, &coder).map_err(|error| Halt::Failed(error.on(side)))?);
+                if held_bytes <= plan.limits.window_bytes / 2 {
+                    held_bytes += more.bytes_len() as u64;
+                    held.extend(Held::of(more, &coder).map_err(|error| Halt::Failed(error.on(side)))?);
+                }
                 Ok(())
             })?;
             Ok((rows, Found::Rows(held)))

@@ -31,7 +31,7 @@ fn session(database: &Database) -> Box<dyn Session> {
 
 /// A session whose rows are read by the driver.
 fn encrypted(database: &Database) -> Box<dyn Session> {
-    open(&format!("{}?ssl-mode=REQUIRED", database.location)).unwrap()
+    open(&database.encrypted()).unwrap()
 }
 
 fn table(session: &dyn Session, name: &str) -> Table {

@@ -275,9 +275,8 @@ fn a_line_that_is_encrypted_on_one_side_alone_changes_no_verdict() {
         target.run("update v set b = null where id = 1000");
         target.run("delete from v where id in (7, 2999)");
         target.run("insert into v values (5000, 1, null, null)");
-        let encrypted = |database: &Database| format!("{}?ssl-mode=REQUIRED", database.location);
         for locations in
-            [[source.plain(), target.plain()], [source.plain(), encrypted(&target)], [encrypted(&source), target.plain()]]
+            [[source.plain(), target.plain()], [source.plain(), target.encrypted()], [source.encrypted(), target.plain()]]
         {
             Dir::new().diff_words(&[&locations[0], &locations[1], "--method", "stream"]).drift([2, 1, 1, 0]);
         }

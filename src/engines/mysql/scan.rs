@@ -186,13 +186,15 @@ impl Part for RangePart<'_> {
         if scan.cells.is_some() {
             return self.read(&mut |block| emit(Rows::Encoded(block)));
         }
-        let (mut rows, mut bytes) = (0, 0);
+        let (mut rows, mut packet_bytes, mut block_bytes) = (0, 0, 0);
         let emit = RefCell::new(|more: Rows<'_>| {
             rows += more.len() as u64;
-            bytes += more.bytes_len() as u64;
             emit(more)
         });
-        let mut emit_block = |block: &mut RowBlock| emit.borrow_mut()(Rows::Encoded(block));
+        let mut emit_block = |block: &mut RowBlock| {
+            block_bytes += block.bytes_len() as u64;
+            emit.borrow_mut()(Rows::Encoded(block))
+        };
         // Packets, or what the driver has taken apart.
         let (mut packets, mut writer) = (None, RowWriter::new(scan, &mut emit_block));
         let wanted = projection.values_of_key(scan.key_columns);
@@ -200,14 +202,14 @@ impl Part for RangePart<'_> {
             let Some((packet, layouts)) = row.packet else {
                 return writer.row(|place, form, out| projection.push(place, row.fields, form, out));
             };
-            let format = || Arc::new(PacketFormat::new(scan, projection, layouts));
-            let packets = packets.get_or_insert_with(|| Received::new(format()));
+            packet_bytes += packet.len() as u64;
+            let packets = packets.get_or_insert_with(|| Received::new(Arc::new(PacketFormat::new(scan, projection, layouts))));
             packets.push(packet, |key| projection.push_key(scan.key_columns, row.fields, key))?;
             if packets.is_full() { packets.hand_on(&mut *emit.borrow_mut()) } else { Ok(()) }
         });
         let read = read.and_then(|()| packets.map_or(Ok(()), |mut packets| packets.hand_on(&mut *emit.borrow_mut())));
         let read = read.and_then(|()| writer.finish());
-        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes_read.fetch_add(packet_bytes + block_bytes, Ordering::Relaxed);
         read.map(|_| rows)
     }
 
