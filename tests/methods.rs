@@ -398,6 +398,34 @@ fn one_side_may_be_hashed_by_its_server_and_the_other_here() {
     }
 }
 
+/// A compiled statement gives the hashes that are computed here, and what is hashed piece by piece is the whole table.
+#[test]
+fn long_statements_are_compiled_and_have_the_hashes_of_others() {
+    let [server, lite] = orders([Engine::Postgres, Engine::Sqlite], ["bigint", ""], 60_000, &SCATTERED[..5]);
+    // Some pieces of a few rows a page each, taken for many rows.
+    server.run("alter table orders set (fillfactor = 10, autovacuum_enabled = off)");
+    server.run("vacuum full orders");
+    server.run("update pg_class set reltuples = 2e7 where relname = 'orders'");
+    let mut client = postgres::Client::connect(&server.location, postgres::NoTls).unwrap();
+    let mut compiled =
+        || -> i64 { client.query_one("select count(*) from pg_ls_dir('.') file where file like '%.bc'", &[]).unwrap().get(0) };
+    let location = format!("{}?options=-cjit_dump_bitcode%3Don#orders", server.location);
+    let (lite, before) = (lite.table("orders"), compiled());
+    let run = |jit: &str| {
+        Dir::new().diff_words(&[&location.replace("on#", &format!("on{jit}#")), &lite, "--method", "push", "--jobs", "1"])
+    };
+    let off = run("%20-cjit%3Doff");
+    assert_eq!(compiled(), before, "the server is not to compile anything");
+    let on = run("");
+    assert!(compiled() > before, "{on:#?}");
+    for run in [off, on] {
+        run.drift([1, 0, 5, 0]);
+        assert_eq!(run.table()["method"]["source"], "push", "{run:#?}");
+        let streamed = run.count("rows_streamed/source");
+        assert!((1..=9 * 600).contains(&streamed), "{run:#?}");
+    }
+}
+
 /// Small tables have no pilot; this one is told to have one. Whatever it finds, the verdict is the same, and what it read is counted.
 #[test]
 fn a_pilot_is_counted_and_changes_no_verdict() {

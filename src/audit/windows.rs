@@ -109,9 +109,11 @@ impl<'a> Watch<'a> {
         mut take: impl FnMut(&mut RowBlock) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
         let mut halt = None;
-        let read =
-            part.and_then(|part| part.read(&mut |block| self.took(block.len(), block.bytes_len(), &mut halt, || take(block))));
-        self.close(side, halt, read)
+        let read = part.and_then(|part| {
+            part.read(&mut |block| self.took(block.len() as u64, block.bytes_len() as u64, &mut halt, || take(block)))
+        });
+        self.count(side, ended(side, halt, read)?);
+        Ok(())
     }
 
     /// Reads a part to its end and gives its rows to `take`, as far as they come as they were decoded.
@@ -126,9 +128,11 @@ impl<'a> Watch<'a> {
         mut take: impl FnMut(Rows<'_>) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
         let mut halt = None;
-        let read =
-            part.and_then(|part| part.read_deferred(&mut |rows| self.took(rows.len(), rows.bytes_len(), &mut halt, || take(rows))));
-        self.close(side, halt, read)
+        let read = part.and_then(|part| {
+            part.read_deferred(&mut |rows| self.took(rows.len() as u64, rows.bytes_len() as u64, &mut halt, || take(rows)))
+        });
+        self.count(side, ended(side, halt, read)?);
+        Ok(())
     }
 
     /// Lets the server add up the fingerprints of a part.
@@ -138,30 +142,35 @@ impl<'a> Watch<'a> {
     /// [`Halt::Failed`] if it cannot; [`Halt::Interrupted`].
     pub fn fingerprint(&self, side: Side, part: Result<Box<dyn Part + '_>>, grid: &Grid) -> Result<CellSums, Halt> {
         self.check()?;
-        let sums = part.and_then(|part| Ok((part.weight_bytes(), part.fingerprint(grid)?)));
-        let (bytes, sums) = sums.map_err(|error| Halt::Failed(error.on(side)))?;
-        let rows = sums.values().map(|print| print.rows).sum();
-        self.observer.read(rows, bytes);
-        self.rows_hashed.get(side).fetch_add(rows, Relaxed);
+        let (mut halt, mut rows_hashed) = (None, 0);
+        let sums = part.and_then(|part| {
+            part.fingerprint(grid, &mut |rows, bytes| {
+                rows_hashed += rows;
+                self.took(rows, bytes, &mut halt, || Ok(()))
+            })
+        });
+        let sums = ended(side, halt, sums)?;
+        self.rows_hashed.get(side).fetch_add(rows_hashed, Relaxed);
         Ok(sums)
     }
 
-    fn took(&self, rows: usize, bytes: usize, halt: &mut Option<Halt>, take: impl FnOnce() -> Result<(), Halt>) -> Result<()> {
-        self.observer.read(rows as u64, bytes as u64);
+    fn count(&self, side: Side, rows: u64) {
+        self.rows_read.get(side).fetch_add(rows, Relaxed);
+    }
+
+    fn took(&self, rows: u64, bytes: u64, halt: &mut Option<Halt>, take: impl FnOnce() -> Result<(), Halt>) -> Result<()> {
+        self.observer.read(rows, bytes);
         self.check().and_then(|()| take()).map_err(|cause| {
             *halt = Some(cause);
             Error::new("reading was stopped")
         })
     }
+}
 
-    fn close(&self, side: Side, halt: Option<Halt>, read: Result<u64>) -> Result<(), Halt> {
-        match (halt, read) {
-            (Some(halt), _) => Err(halt),
-            (None, Err(error)) => Err(Halt::Failed(error.on(side))),
-            (None, Ok(rows)) => {
-                self.rows_read.get(side).fetch_add(rows, Relaxed);
-                Ok(())
-            }
-        }
+/// What reading a part of a side came to, if nothing halted it.
+fn ended<T>(side: Side, halt: Option<Halt>, read: Result<T>) -> Result<T, Halt> {
+    match halt {
+        Some(halt) => Err(halt),
+        None => read.map_err(|error| Halt::Failed(error.on(side))),
     }
 }

@@ -169,12 +169,13 @@ pub trait Part: Send {
     /// If the part cannot be read to its end: the rows handed on so far must not be taken for all of them.
     fn read(self: Box<Self>, emit: &mut dyn FnMut(&mut RowBlock) -> Result<()>) -> Result<u64>;
 
-    /// Lets the server add up the fingerprints of the rows, cell by cell.
+    /// Lets the server add up the fingerprints of the rows, cell by cell. `hashed` is told of all rows, and about how
+    /// many bytes they are, some at a time; an error of it ends the hashing and is returned.
     ///
     /// # Errors
     ///
     /// If the engine does not [push](Session::pushes), and those of the server.
-    fn fingerprint(self: Box<Self>, _grid: &Grid) -> Result<CellSums> {
+    fn fingerprint(self: Box<Self>, _grid: &Grid, _hashed: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<CellSums> {
         Err(Error::new("found rows that no server hashes"))
     }
 

@@ -213,7 +213,7 @@ impl Part for RangePart<'_> {
         read.map(|_| rows)
     }
 
-    fn fingerprint(self: Box<Self>, grid: &Grid) -> Result<CellSums> {
+    fn fingerprint(self: Box<Self>, grid: &Grid, hashed: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<CellSums> {
         let located = |error: Error| error.at(format!("table {}", self.scan.table)).at(self.pool.place());
         let statement = push::statement(self.described, self.scan, grid, &self.rows).map_err(|why| located(Error::new(why)))?;
         let mut lease = self.pool.lend()?;
@@ -223,9 +223,11 @@ impl Part for RangePart<'_> {
             Err(Stopped::Server(_)) if is_in_snapshot(lease.conn()?) => drop(lease),
             Err(_) => lease.give_up(),
         }
-        sums.map_err(|stopped| match stopped {
+        let sums = sums.map_err(|stopped| match stopped {
             Stopped::Taker { error, .. } | Stopped::Server(error) | Stopped::Line(error) => located(error),
-        })
+        })?;
+        hashed(sums.values().map(|print| print.rows).sum(), self.weight_bytes())?;
+        Ok(sums)
     }
 }
 

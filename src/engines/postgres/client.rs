@@ -5,11 +5,12 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
@@ -101,9 +102,31 @@ impl Client {
     ///
     /// Those of the server, and of the connection.
     pub fn texts(&mut self, sql: &str) -> Result<Vec<SimpleQueryRow>, Error> {
-        let messages = self.link.runtime.block_on(self.client.simple_query(sql))?;
-        let row = |message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None };
-        Ok(messages.into_iter().filter_map(row).collect())
+        let mut rows = Vec::new();
+        self.texts_one_by_one(sql, |row| {
+            rows.push(row);
+            ControlFlow::Continue(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Runs statements like [`Client::texts`] and gives each row to `take` as it comes, until that breaks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the server, and of the connection.
+    pub fn texts_one_by_one(&mut self, sql: &str, mut take: impl FnMut(SimpleQueryRow) -> ControlFlow<()>) -> Result<(), Error> {
+        self.link.runtime.block_on(async {
+            let mut messages = pin!(self.client.simple_query_raw(sql).await?);
+            while let Some(message) = messages.try_next().await? {
+                if let SimpleQueryMessage::Row(row) = message
+                    && take(row).is_break()
+                {
+                    break;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Begins to read what a `COPY ... TO STDOUT` writes.

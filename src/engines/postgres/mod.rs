@@ -49,6 +49,8 @@ pub struct PostgresSession {
     /// What was learnt of tables, so that the same scan has the same parts each time.
     surveys: Arc<Mutex<Surveys>>,
     bytes_read: AtomicU64,
+    /// How many parts the server is to hash at the same time.
+    hashed_at_once: u64,
     /// The database, for messages.
     place: String,
 }
@@ -85,7 +87,12 @@ impl PostgresSession {
         };
         let (snapshot, relations) = open().map_err(|error: Error| error.at(&place))?;
         let (snapshot, relations) = (Arc::new(snapshot), Arc::new(relations));
-        Ok(PostgresSession { snapshot, relations, surveys: Arc::default(), bytes_read: AtomicU64::new(0), place })
+        // The other side has half of the threads. A server on this machine hashes while they wait, and has half as many processors
+        // as there are threads.
+        let share = if snapshot.is_local { 4 } else { 2 };
+        let hashed_at_once = (options.connections as u64).div_ceil(share);
+        let (surveys, bytes_read) = (Arc::default(), AtomicU64::new(0));
+        Ok(PostgresSession { snapshot, relations, surveys, bytes_read, hashed_at_once, place })
     }
 
     fn relation(&self, scan: &Scan) -> Result<&Relation> {
@@ -174,6 +181,7 @@ impl Session for PostgresSession {
             relations: Arc::clone(&self.relations),
             surveys: Arc::clone(&self.surveys),
             bytes_read: AtomicU64::new(0),
+            hashed_at_once: self.hashed_at_once,
             place: self.place.clone(),
         }))
     }
@@ -187,7 +195,8 @@ impl Session for PostgresSession {
         let reading = Reading::new(relation, scan, &self.place);
         let reading = Arc::new(reading.map_err(|error| error.at(format!("table {}", scan.table)).at(&self.place))?);
         let survey = self.survey(relation, scan)?;
-        let mut slices = ranges::slices(relation, scan, &self.cut(relation, scan, &survey), &survey.size);
+        let cut = self.cut(relation, scan, &survey);
+        let mut slices = ranges::slices(relation, scan, &cut, &survey.size, self.hashed_at_once);
         if let Some(cells) = scan.cells_told_there() {
             slices = push::slices(relation, scan, cells, self.snapshot.version_number, slices);
         }

@@ -2,6 +2,8 @@
 //!
 //! Rows are digested [value by value](super::chain), or by the SHA-256 of their [portable text](crate::model::portable).
 
+use std::ops::ControlFlow;
+
 use tokio_postgres::SimpleQueryRow;
 
 use super::catalog::Relation;
@@ -9,7 +11,7 @@ use super::chain;
 use super::client::Client;
 use super::failure::failure;
 use super::keys;
-use super::ranges::Slice;
+use super::ranges::{Pages, Slice};
 use super::sql::{identifier, qualified};
 use super::types::{Cast, Wire};
 use crate::engines::{Pushes, Scan, ScanColumn};
@@ -24,6 +26,8 @@ use crate::model::schema::Type;
 const TRIM_SCALE_SINCE: i32 = 130_000;
 /// Arguments that a function takes: 100, of which the separator and the salt are two.
 const ARGUMENTS_MAX: usize = 90;
+/// After so many rows it is told that they were hashed.
+const ROWS_PER_NEWS: u64 = 100_000;
 /// Ranges of keys in one statement, each of which the server looks up in the index.
 const RANGES_PER_STATEMENT: usize = 256;
 
@@ -159,32 +163,70 @@ pub fn statement(
     condition: &str,
 ) -> Result<String, String> {
     let (digest, high, low) = match &grid.digest {
-        Digest::Portable => (sha256(grid, &texts(relation, &scan.columns, version)?), half("d", 1), half("d", 1 + HALF_DIGITS)),
-        Digest::Chained(forms) => (chain::hash(relation, &scan.columns, grid, forms, version)?, "0".to_string(), "d".to_string()),
+        Digest::Portable => {
+            let sum = |from| format!("sum({})", half("d", from));
+            (sha256(grid, &texts(relation, &scan.columns, version)?), sum(1), sum(1 + HALF_DIGITS))
+        }
+        Digest::Chained(forms) => {
+            (chain::hash(relation, &scan.columns, grid, forms, version)?, "0".to_string(), "sum(d)".to_string())
+        }
     };
     // Without `offset 0` the digest would be computed once for each place that it is used at.
     Ok(format!(
-        "select cell, count(*), count(d), sum({high}), sum({low}) from (select {} as cell, {digest} as d from {from} \
+        "select cell, count(*), count(d), {high}, {low} from (select {} as cell, {digest} as d from {from} \
          where {condition} offset 0) hashed group by cell",
         cell(relation, scan, grid, version)?
     ))
 }
 
-/// Runs such a statement.
+/// The condition that a row lies on the pages that a statement of [`on_pages`] has come to.
+pub const ON_PAGES: &str = "ctid >= tieout_pages.tieout_first and ctid < tieout_pages.tieout_end";
+/// No page has this number, nor a greater one: <https://www.postgresql.org/docs/current/limits.html>.
+const PAGES_END: u64 = 0xffff_ffff;
+
+/// The statement that runs `statement`, of rows [`ON_PAGES`], on all of some pages, one after the other. It is planned and
+/// compiled once.
+pub fn on_pages(statement: &str, pages: impl Iterator<Item = Pages>) -> String {
+    let bounds = pages.map(|pages| (pages.range.start, if pages.open { PAGES_END } else { pages.range.end }));
+    let (firsts, ends): (Vec<String>, Vec<String>) =
+        bounds.map(|(first, end)| (format!("\"({first},0)\""), format!("\"({end},0)\""))).unzip();
+    format!(
+        "select hashed.* from unnest('{{{}}}'::tid[], '{{{}}}'::tid[]) tieout_pages(tieout_first, tieout_end), \
+         lateral ({statement}) hashed",
+        firsts.join(","),
+        ends.join(",")
+    )
+}
+
+/// Runs such a statement. `hashed` is told of rows, now and then.
 ///
 /// # Errors
 ///
-/// If the server does not answer, or could not hash a row.
-pub fn sums(client: &mut Client, statement: &str) -> Result<CellSums> {
-    let rows = client.texts(statement).map_err(|error| failure("hash", &error))?;
-    let sum = |row: &SimpleQueryRow| {
-        let number = |at: usize| row.try_get(at).ok()??.parse::<i128>().ok();
+/// If the server does not answer, or could not hash a row, and those of `hashed`.
+pub fn sums(client: &mut Client, statement: &str, hashed: &mut dyn FnMut(u64) -> Result<()>) -> Result<CellSums> {
+    let (mut sums, mut untold_rows, mut told) = (CellSums::new(), 0, Ok(()));
+    let ran = client.texts_one_by_one(statement, |row| {
+        told = sum(&row).and_then(|(cell, print)| {
+            sums.entry(cell).or_default().merge(print);
+            untold_rows += print.rows;
+            if untold_rows > ROWS_PER_NEWS { hashed(std::mem::take(&mut untold_rows)) } else { Ok(()) }
+        });
+        if told.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    ran.map_err(|error| failure("hash", &error))?;
+    told.and_then(|()| hashed(untold_rows))?;
+    Ok(sums)
+}
+
+/// The sums of a cell.
+fn sum(row: &SimpleQueryRow) -> Result<(i64, Fingerprint)> {
+    let number = |at: usize| row.try_get(at).ok()??.parse::<i128>().ok();
+    let sums = || {
         let (cell, rows, hashed) = (i64::try_from(number(0)?).ok()?, number(1)?, number(2)?);
         let print = Fingerprint { rows: u64::try_from(rows).ok()?, sum: joined(number(3)? as u128, number(4)? as u128) };
         (rows == hashed).then_some((cell, print))
     };
-    let sums: Option<CellSums> = rows.iter().map(sum).collect();
-    sums.ok_or_else(|| Error::new("found rows that the server did not hash"))
+    sums().ok_or_else(|| Error::new("found rows that the server did not hash"))
 }
 
 /// The slices that hold the rows of some cells, out of the `slices` of the whole table: all of these where the server
@@ -195,7 +237,12 @@ pub fn slices(relation: &Relation, scan: &Scan, cells: &GridCells, version: i32,
         let list: Vec<String> = cells.cells.iter().map(i64::to_string).collect();
         // A subquery is hashed once; an array is searched from end to end for each row before PostgreSQL 14.
         let within = format!("{cell} in (select unnest('{{{}}}'::int8[]))", list.join(","));
-        let narrowed = |slice: Slice| Slice { condition: format!("{} and {within}", slice.condition), has_places: false, ..slice };
+        let narrowed = |slice: Slice| Slice {
+            condition: format!("{} and {within}", slice.condition),
+            pages: None,
+            has_places: false,
+            ..slice
+        };
         return slices.into_iter().map(narrowed).collect();
     }
     let (name, from) = (column(relation, &scan.columns[0]), keys::source(relation.class, &relation.table.name));
@@ -205,6 +252,7 @@ pub fn slices(relation: &Relation, scan: &Scan, cells: &GridCells, version: i32,
         Slice {
             from: from.clone(),
             condition: format!("({})", terms.join(" or ")),
+            pages: None,
             weight_bytes,
             least_key: None,
             has_places: false,

@@ -1,5 +1,6 @@
 //! How a table is cut into parts: by ranges of its key, by the place of its rows on the disk, or not at all.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::catalog::{Class, Relation, Store};
@@ -15,10 +16,9 @@ const PART_BYTES: u64 = 4 << 20;
 /// Parts of huge tables are larger, as there would be too many of them.
 const PART_BYTES_MAX: u64 = 32 << 20;
 const PARTS_TARGET: u64 = 16_384;
-/// Parts whose rows the server hashes send little: each of them has rows of most cells, so the fewer the better, as long as
-/// there is work for all connections and each statement takes no more than seconds.
-const HASHED_PARTS_TARGET: u64 = 32;
-const HASHED_PART_BYTES_MAX: u64 = 64 << 20;
+/// Parts whose rows the server hashes are as few as keep it busy, for each of them is compiled anew, but each statement takes no
+/// more than seconds.
+const HASHED_PART_BYTES_MAX: u64 = 1 << 30;
 /// How far rows must be stored in the order of their keys for an index to be read as fast as the table itself.
 const AGREEMENT_MIN: f64 = 0.9;
 /// Up to this size a table is read by its index whatever the order of its rows: it stays in memory.
@@ -37,6 +37,8 @@ pub struct Slice {
     pub from: String,
     /// Which of the rows.
     pub condition: String,
+    /// The pages that they lie on, where that is the condition.
+    pub pages: Option<Pages>,
     /// About how many bytes they are.
     pub weight_bytes: u64,
     /// A key in canonical bytes that none of the rows is below.
@@ -44,6 +46,32 @@ pub struct Slice {
     /// Whether rows are worth being asked for by their `ctid`: not where partitions that are read as one table have the same
     /// ones, or the condition says already which rows are wanted.
     pub has_places: bool,
+}
+
+/// Adjacent pages of what holds a table's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pages {
+    /// Their numbers.
+    pub range: Range<u64>,
+    /// Whether none come after them: then there is no last one, for the table may have grown since its size was asked for.
+    pub open: bool,
+}
+
+impl Pages {
+    /// The same pages in so many pieces.
+    pub fn cut(&self, pieces: u64) -> impl Iterator<Item = Pages> {
+        let Range { start, end } = self.range;
+        let bound = move |piece: u64| start + (end - start) * piece / pieces;
+        let open = self.open;
+        (0..pieces).map(move |piece| Pages { range: bound(piece)..bound(piece + 1), open: open && piece + 1 == pieces })
+    }
+
+    fn condition(&self) -> String {
+        let lower = (self.range.start > 0).then(|| format!("ctid >= '({},0)'::tid", self.range.start));
+        let upper = (!self.open).then(|| format!("ctid < '({},0)'::tid", self.range.end));
+        let bounds: Vec<String> = [lower, upper].into_iter().flatten().collect();
+        if bounds.is_empty() { "true".to_string() } else { bounds.join(" and ") }
+    }
 }
 
 /// How the parts of a scan are found.
@@ -95,10 +123,10 @@ impl Size {
         (self.bytes().div_ceil(part).max(1), part)
     }
 
-    /// About how many bytes a part of a scan by place should have.
-    fn part_bytes(&self, scan: &Scan) -> u64 {
+    /// About how many bytes a part of a scan by place should have, of which a server hashes so many at once.
+    fn part_bytes(&self, scan: &Scan, hashed_at_once: u64) -> u64 {
         let (_, part) = self.parts();
-        if scan.hashed_there { part.max((self.bytes() / HASHED_PARTS_TARGET).min(HASHED_PART_BYTES_MAX)) } else { part }
+        if scan.hashed_there { part.max((self.bytes() / hashed_at_once.max(1)).min(HASHED_PART_BYTES_MAX)) } else { part }
     }
 }
 
@@ -131,15 +159,16 @@ pub fn is_cheap(sample: &Sample, size: &Size) -> bool {
     sample.agreement >= AGREEMENT_MIN || size.bytes() <= SMALL_BYTES
 }
 
-/// The slices of a table, which together hold every row once.
-pub fn slices(relation: &Relation, scan: &Scan, cut: &Cut, size: &Size) -> Vec<Slice> {
+/// The slices of a table, which together hold every row once; a server hashes so many of them at once.
+pub fn slices(relation: &Relation, scan: &Scan, cut: &Cut, size: &Size, hashed_at_once: u64) -> Vec<Slice> {
     match cut {
         Cut::Whole => {
             let weight_bytes = relation.table.bytes.filter(|bytes| *bytes > 0).unwrap_or(WEIGHT_GUESS);
             let from = keys::source(relation.class, &relation.table.name);
-            vec![Slice { from, condition: "true".to_string(), weight_bytes, least_key: None, has_places: has_places(relation) }]
+            let has_places = has_places(relation);
+            vec![Slice { from, condition: "true".to_string(), pages: None, weight_bytes, least_key: None, has_places }]
         }
-        Cut::Places => by_place(relation, size, size.part_bytes(scan)),
+        Cut::Places => by_place(relation, size, size.part_bytes(scan, hashed_at_once)),
         Cut::Keys(sample) => by_key(relation, scan, sample, size),
     }
 }
@@ -151,7 +180,7 @@ fn by_key(relation: &Relation, scan: &Scan, sample: &Sample, size: &Size) -> Vec
     let bounds = &sample.bounds;
     let weight_bytes = size.bytes() / (bounds.len() as u64 + 1);
     let has_places = has_places(relation);
-    let slice = |condition, least_key| Slice { from: from.clone(), condition, weight_bytes, least_key, has_places };
+    let slice = |condition, least_key| Slice { from: from.clone(), condition, pages: None, weight_bytes, least_key, has_places };
     if bounds.is_empty() {
         return vec![slice("true".to_string(), None)];
     }
@@ -187,16 +216,15 @@ fn by_place(relation: &Relation, size: &Size, part_bytes: u64) -> Vec<Slice> {
 
 fn page_ranges(from: &str, pages: u64, bytes: u64, part_bytes: u64) -> Vec<Slice> {
     let parts = bytes.div_ceil(part_bytes).clamp(1, pages.max(1));
-    let bound = |part: u64| pages * part / parts;
-    let slice = |part: u64| {
-        let lower = (part > 0).then(|| format!("ctid >= '({},0)'::tid", bound(part)));
-        // The last range is open: the table may have grown since its size was asked for.
-        let upper = (part + 1 < parts).then(|| format!("ctid < '({},0)'::tid", bound(part + 1)));
-        let sides: Vec<String> = [lower, upper].into_iter().flatten().collect();
-        let condition = if sides.is_empty() { "true".to_string() } else { sides.join(" and ") };
-        Slice { from: from.to_string(), condition, weight_bytes: bytes / parts, least_key: None, has_places: true }
+    let slice = |pages: Pages| Slice {
+        from: from.to_string(),
+        condition: pages.condition(),
+        pages: Some(pages),
+        weight_bytes: bytes / parts,
+        least_key: None,
+        has_places: true,
     };
-    (0..parts).map(slice).collect()
+    Pages { range: 0..pages, open: true }.cut(parts).map(slice).collect()
 }
 
 #[cfg(test)]
@@ -208,6 +236,11 @@ mod tests {
         let conditions: Vec<String> = page_ranges("t", 10, 30 << 20, 10 << 20).into_iter().map(|slice| slice.condition).collect();
         assert_eq!(conditions, ["ctid < '(3,0)'::tid", "ctid >= '(3,0)'::tid and ctid < '(6,0)'::tid", "ctid >= '(6,0)'::tid"]);
         assert_eq!(page_ranges("t", 0, 0, 1)[0].condition, "true");
+        let pieces: Vec<Pages> = Pages { range: 6..10, open: true }.cut(3).collect();
+        assert_eq!(
+            pieces.iter().map(|piece| (piece.range.clone(), piece.open)).collect::<Vec<_>>(),
+            [(6..7, false), (7..8, false), (8..10, true)]
+        );
         // Rows that are stored out of line: one page a part is the least.
         assert_eq!(page_ranges("t", 2, 1 << 30, 1 << 20).len(), 2);
     }

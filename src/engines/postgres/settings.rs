@@ -42,8 +42,10 @@ fn pinned(statement_timeout: Option<Duration>) -> Vec<(&'static str, String)> {
         // How long things may take. The snapshot lasts as long as the audit.
         ("idle_in_transaction_session_timeout", "0"),
         ("transaction_timeout", "0"),
-        // Compiling a query pays off only for much longer ones.
-        ("jit", "off"),
+        // Compiling a statement pays off only for long ones, see `compile`.
+        ("jit_above_cost", "-1"),
+        ("jit_inline_above_cost", "-1"),
+        ("jit_optimize_above_cost", "0"),
     ];
     let mut all: Vec<(&str, String)> = fixed.into_iter().map(|(name, value)| (name, value.to_string())).collect();
     all.push(("statement_timeout", statement_timeout.unwrap_or_default().as_millis().to_string()));
@@ -104,4 +106,16 @@ pub fn pin(client: &mut Client, statement_timeout: Option<Duration>) -> Result<(
             "found a transaction with read_only = {read_only} and isolation {isolation}, expected on and repeatable read"
         ))),
     }
+}
+
+/// Whether the statements that follow are compiled, by a server that can, and whose own `jit` is not off:
+/// <https://www.postgresql.org/docs/current/jit-decision.html>.
+///
+/// # Errors
+///
+/// If the server does not answer.
+pub fn compile(client: &mut Client, is_worth_it: bool) -> Result<()> {
+    let cost = if is_worth_it { "0" } else { "-1" };
+    let set = format!("select set_config(name, '{cost}', true) from pg_settings where name = 'jit_above_cost'");
+    client.texts(&set).map(|_| ()).map_err(|error| failure("set when statements are compiled", &error))
 }

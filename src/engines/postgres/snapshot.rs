@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub version: String,
     /// The version as one number, `150018`.
     pub version_number: i32,
+    /// Whether the server seems to run on this machine, and to share its processors with this program.
+    pub is_local: bool,
     /// The place in the write-ahead log that had been reached just before the snapshot.
     pub position: Option<String>,
 }
@@ -42,6 +44,7 @@ impl Snapshot {
     pub fn take(connector: Connector, statement_timeout: Option<Duration>) -> Result<Self> {
         let mut exporter = connector.connect()?;
         let (version, version_number) = version(&mut exporter)?;
+        let is_local = is_local(&mut exporter);
         let position = position(&mut exporter);
         begin(&mut exporter, None, statement_timeout)?;
         let id = match exporter.query_one("select pg_export_snapshot()", &[]) {
@@ -53,7 +56,7 @@ impl Snapshot {
             }
         };
         let (exporter, idle) = (Mutex::new(exporter), Mutex::default());
-        Ok(Snapshot { connector, statement_timeout, exporter, id, idle, version, version_number, position })
+        Ok(Snapshot { connector, statement_timeout, exporter, id, idle, version, version_number, is_local, position })
     }
 
     /// Whether all connections see the same.
@@ -125,6 +128,12 @@ fn version(client: &mut Client) -> Result<(String, i32)> {
     // Distributions add words of their own: "15.18 (Debian 15.18-0+deb12u1)".
     let short = version.split_whitespace().next().unwrap_or_default();
     Ok((format!("PostgreSQL {short}"), number))
+}
+
+/// Whether both ends of the connection have one address, or none, as a socket of this machine.
+fn is_local(client: &mut Client) -> bool {
+    let query = "select pg_catalog.inet_client_addr() is not distinct from pg_catalog.inet_server_addr()";
+    client.query_one(query, &[]).is_ok_and(|row| row.try_get(0).is_ok_and(|is_local| is_local))
 }
 
 /// The place in the write-ahead log, where the server tells it.
