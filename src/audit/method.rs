@@ -83,6 +83,12 @@ const PORTABLE_MARGIN: f64 = 1.5;
 const CHAINED_MARGIN: f64 = 0.75;
 /// Cells of whole keys at most, about: their fingerprints are held in memory, some hundred bytes for each.
 const KEY_CELLS_MAX: u64 = 1 << 18;
+/// Where more than one row in this many would have to be fetched, nothing but a slow line is worth it.
+const FAST_SUSPECT_ONE_IN: u64 = 8;
+/// Fetching a row of a cell that differs, and setting it aside, costs about as much as streaming so many.
+const FETCHING: f64 = 3.0;
+/// A cell costs about as much as fetching so many rows.
+const CELL_ROWS: f64 = 2.0;
 /// A cell that servers add up is meant to hold that many times the rows of a range of the key-hash domain, as each of them has
 /// to be sent; of key hashes more, as each part of a table has rows of nearly all of these cells: PostgreSQL's parts are few.
 const KEY_CELL_FACTOR: u64 = 4;
@@ -183,7 +189,7 @@ fn foresee(plan: &Plan, sessions: &Sides<Box<dyn Session>>) -> Result<Foreseen> 
             Err(error.hint("read it with --method stream, or leave it to --method auto"))
         }
         (MethodChoice::Push, Ok(hashing)) => {
-            let grid = grid(plan, sessions, &hashing)?;
+            let grid = grid(plan, sessions, &hashing, None)?;
             Ok(Foreseen::Settled(pushed(grid, hashing.ways(), "as asked for".to_string())))
         }
         (MethodChoice::Auto, Err(why)) => stream(&format!("no server can hash it: {why}")),
@@ -215,14 +221,17 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
     watch.observer.stage("pilot");
     // A pilot takes moments, and anything may come between: what speaks for a change is looked at twice.
     let mut streamed = Pilot::stream(plan, sessions, watch)?;
-    if Side::BOTH.into_iter().any(|side| streamed.get(side).is_slow()) {
+    let is_slow = |pilots: &Sides<Pilot>| Side::BOTH.into_iter().any(|side| pilots.get(side).is_slow());
+    if is_slow(&streamed) {
         streamed = Pilot::faster(streamed, Pilot::stream(plan, sessions, watch)?);
     }
     let seconds = |pilot: &Sides<Pilot>| Sides::from_fn(|side| pilot.get(side).seconds_for(*plan.rows.get(side)));
-    let is_widespread = |suspect: f64| suspect * SUSPECT_ONE_IN as f64 > 1.0;
+    let one_in = if is_slow(&streamed) { SUSPECT_ONE_IN } else { FAST_SUSPECT_ONE_IN };
+    let is_widespread = |suspect: f64| suspect * one_in as f64 > 1.0;
     let widespread = Method::stream(plan.domain, "much of what a pilot read differs");
     let are_servers = Side::BOTH.into_iter().all(|side| plan.pushes.get(side).is_able());
     let by_stream = seconds(&streamed);
+    let changed = pilot::share_changed(plan, &streamed).map_err(Halt::Failed)?;
     let mut best = (Method::stream(plan.domain, format!("the line is fast: {}", rates(&streamed))), by_stream);
     let hashings = [(Hashing::chained(&plan.pushes), CHAINED_MARGIN), (Hashing::portable(&plan.pushes).ok(), PORTABLE_MARGIN)];
     for (hashing, margin) in hashings.into_iter().filter_map(|(hashing, margin)| Some((hashing?, margin))) {
@@ -238,9 +247,9 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
         if !Side::BOTH.iter().any(gains) {
             continue;
         }
-        let grid = grid(plan, sessions, &hashing).map_err(Halt::Failed)?;
-        let changed = pilot::share_changed(plan, &streamed).map_err(Halt::Failed)?;
-        if changed.is_some_and(|share| is_widespread(1.0 - (1.0 - share).powf(rows_per_cell(plan, &grid)))) {
+        let grid = grid(plan, sessions, &hashing, changed).map_err(Halt::Failed)?;
+        let expected = changed.map_or(0.0, |share| 1.0 - (1.0 - share).powf(rows_per_cell(plan, &grid, changed)));
+        if is_widespread(expected) {
             return Ok(widespread);
         }
         let hashed = match Pilot::hash(plan, sessions, watch, hashing.ways(), &grid) {
@@ -250,18 +259,21 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
             }
             hashed => hashed?,
         };
-        if pilot::share_suspect(&hashed, &grid).is_some_and(is_widespread) {
+        let suspect = pilot::share_suspect(&hashed, &grid).unwrap_or(0.0).max(expected);
+        if is_widespread(suspect) {
             return Ok(widespread);
         }
         let by_hash = seconds(&hashed);
         let estimate =
             |name: &str, seconds: &Sides<f64>| format!("{name} about {:.1} s and {:.1} s", seconds.source, seconds.target);
-        let why = format!("a pilot expects {}, {}", estimate("streaming to take", &by_stream), estimate("hashing", &by_hash));
+        let fetching = if suspect > 0.0 { format!(" and fetching {:.1} % of the rows", suspect * 100.0) } else { String::new() };
+        let (streaming, hashing_takes) = (estimate("streaming to take", &by_stream), estimate("hashing", &by_hash));
+        let why = format!("a pilot expects {streaming}, {hashing_takes}{fetching}");
         // Both sides together, as they may share their processors; but not one that is streamed either way.
         let total = |seconds: &Sides<f64>| -> f64 {
             Side::BOTH.into_iter().filter(|side| *hashing.there.get(*side)).map(|side| *seconds.get(side)).sum()
         };
-        if total(&by_hash) * margin < total(&best.1) {
+        if total(&by_hash) * margin + total(&by_stream) * suspect * FETCHING < total(&best.1) {
             best = (pushed(grid, hashing.ways(), why), by_hash);
         } else {
             best.0.why = why;
@@ -278,12 +290,12 @@ fn pushed(grid: Grid, ways: Sides<Way>, why: String) -> Method {
     Method { ways, domain: grid.domain(), why, grid: Some(grid) }
 }
 
-/// The grid of a table.
+/// The grid of a table, of whose rows about the share `changed` differ, if that is known.
 ///
 /// # Errors
 ///
 /// If the table cannot be cut into parts.
-pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing) -> Result<Grid> {
+pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing, changed: Option<f64>) -> Result<Grid> {
     let whole = Side::BOTH.into_iter().all(|side| !*hashing.there.get(side) || plan.pushes.get(side).extent.is_some());
     let spacings = Side::BOTH.map(|side| match whole && plan.whole_key {
         true => spacing_of(plan, sessions, side).map_err(|error| error.on(side)),
@@ -292,7 +304,7 @@ pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing) 
     let spacing = spacings.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().reduce(f64::min);
     let (rows, rows_per_cell) = (plan.rows.source.max(plan.rows.target), plan.limits.rows_per_cell);
     let (position, width) = match spacing {
-        Some(spacing) => (Position::Key, spacing * rows_per_key_cell(plan) as f64),
+        Some(spacing) => (Position::Key, spacing * rows_per_key_cell(rows, rows_per_cell * KEY_CELL_FACTOR, changed)),
         None => {
             let factor = match hashing.digest {
                 Digest::Chained(_) => CHAINED_HASH_CELL_FACTOR,
@@ -306,16 +318,21 @@ pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing) 
     Ok(Grid { position, width: (width as i64).max(1), salt: plan.digester.salt(), kinds, digest: hashing.digest.clone() })
 }
 
-/// How many rows a cell of whole keys is meant to hold.
-fn rows_per_key_cell(plan: &Plan) -> u64 {
-    (plan.limits.rows_per_cell * KEY_CELL_FACTOR).max(plan.rows.source.max(plan.rows.target) / KEY_CELLS_MAX)
+/// How many rows a cell of whole keys is meant to hold, of a table of `rows` rows, of which about the share `changed` differs.
+///
+/// Where changes are scattered, each costs its cell's rows a second time: so the more there are the smaller cells should be. Cells of w of
+/// n rows cost n / w, and fetching those with changes costs n * changed * w; together that is least where both are the same.
+fn rows_per_key_cell(rows: u64, most: u64, changed: Option<f64>) -> f64 {
+    let best = (CELL_ROWS / changed.unwrap_or(0.0)).sqrt();
+    best.min(most as f64).max(rows as f64 / KEY_CELLS_MAX as f64)
 }
 
 /// How many rows a cell of a grid holds, about.
-fn rows_per_cell(plan: &Plan, grid: &Grid) -> f64 {
+fn rows_per_cell(plan: &Plan, grid: &Grid, changed: Option<f64>) -> f64 {
+    let rows = plan.rows.source.max(plan.rows.target);
     match grid.position {
-        Position::Key => rows_per_key_cell(plan) as f64,
-        Position::Hash => plan.rows.source.max(plan.rows.target) as f64 * grid.width as f64 / HASH_POSITIONS,
+        Position::Key => rows_per_key_cell(rows, plan.limits.rows_per_cell * KEY_CELL_FACTOR, changed),
+        Position::Hash => rows as f64 * grid.width as f64 / HASH_POSITIONS,
     }
 }
 
@@ -346,6 +363,15 @@ fn spacing(parts: &[(f64, f64)]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cells_are_the_smaller_the_more_differs_as_far_as_memory_reaches() {
+        let cell = |rows, changed| rows_per_key_cell(rows, 256, changed).round();
+        assert_eq!([None, Some(0.0), Some(1e-5)].map(|changed| cell(5_000_000, changed)), [256.0; 3]);
+        assert_eq!([Some(1e-4), Some(1e-3), Some(1e-2)].map(|changed| cell(1_000_000, changed)), [141.0, 45.0, 14.0]);
+        assert_eq!([Some(1e-2), Some(1.0)].map(|changed| cell(5_000_000, changed)), [19.0; 2]);
+        assert_eq!(cell(500_000_000, None), 1907.0);
+    }
 
     #[test]
     fn keys_far_away_and_gaps_do_not_make_cells_wide() {

@@ -3,7 +3,6 @@
 //! What comes over the line is a few bytes for each cell, and then the rows of the cells that differ. Those rows are
 //! compared like any others, so a finding never rests on what a server made of a row; only that a cell is equal does.
 
-use std::collections::BTreeMap;
 use std::ops::Range as Indexes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -158,15 +157,16 @@ impl Windows for Pushed<'_> {
             return Ok(None);
         }
         let (source, target) = rayon::join(|| self.sums(Side::Source), || self.sums(Side::Target));
-        let mut all: BTreeMap<i64, Sides<Fingerprint>> = BTreeMap::new();
-        for (side, sums) in [(Side::Source, source?), (Side::Target, target?)] {
-            sums.into_iter().for_each(|(cell, print)| *all.entry(cell).or_default().get_mut(side) = print);
-        }
+        let sums = Sides { source: source?, target: target? };
+        self.cells = sums.source.keys().chain(sums.target.keys()).copied().collect();
+        self.cells.sort_unstable();
+        self.cells.dedup();
         // Without any row one range covers the domain.
-        if all.is_empty() {
-            all.insert(0, Sides::default());
+        if self.cells.is_empty() {
+            self.cells.push(0);
         }
-        (self.cells, self.prints) = all.into_iter().unzip();
+        let prints = |cell| sums.as_ref().map(|sums| sums.get(cell).copied().unwrap_or_default());
+        self.prints = self.cells.iter().map(prints).collect();
         let suspect = |prints: &&Sides<Fingerprint>| prints.source != prints.target;
         let rows = |prints: &Sides<Fingerprint>| prints.source.rows + prints.target.rows;
         let suspects: u64 = self.prints.iter().filter(suspect).map(rows).sum();

@@ -29,7 +29,7 @@ const ARGUMENTS_MAX: usize = 90;
 /// After so many rows it is told that they were hashed.
 const ROWS_PER_NEWS: u64 = 100_000;
 /// Ranges of keys in one statement, each of which the server looks up in the index.
-const RANGES_PER_STATEMENT: usize = 256;
+const RANGES_PER_STATEMENT: usize = 4096;
 
 /// How the rows of a scan can be hashed by a server of this version.
 ///
@@ -248,10 +248,15 @@ pub fn slices(relation: &Relation, scan: &Scan, cells: &GridCells, version: i32,
     let (name, from) = (column(relation, &scan.columns[0]), keys::source(relation.class, &relation.table.name));
     let weight_bytes = slices.first().map_or(0, |slice| slice.weight_bytes);
     let slice = |ranges: &[(i64, i64)]| {
-        let terms: Vec<String> = ranges.iter().map(|(first, last)| format!("{name} between {first} and {last}")).collect();
+        let (firsts, lasts): (Vec<String>, Vec<String>) =
+            ranges.iter().map(|(first, last)| (first.to_string(), last.to_string())).unzip();
         Slice {
-            from: from.clone(),
-            condition: format!("({})", terms.join(" or ")),
+            from: format!(
+                "{from}, unnest('{{{}}}'::int8[], '{{{}}}'::int8[]) tieout_ranges(tieout_first, tieout_last)",
+                firsts.join(","),
+                lasts.join(",")
+            ),
+            condition: format!("{name} between tieout_first and tieout_last"),
             pages: None,
             weight_bytes,
             least_key: None,
