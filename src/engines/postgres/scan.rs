@@ -20,7 +20,7 @@ use crate::engines::rows::{Form, RowWriter, write_row};
 use crate::engines::{Part, Rows, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::canonical::push_null;
-use crate::model::grid::{CellSums, Grid};
+use crate::model::grid::{CellSums, Grid, Position};
 use crate::model::kind::Kind;
 use crate::model::row::RowBlock;
 
@@ -198,6 +198,8 @@ type Place = (u32, u16);
 /// So many bytes of a table are hashed between two answers of the server: it has their cells in memory, and hears when it is
 /// to stop.
 const HASHED_PIECE_BYTES: u64 = 32 << 20;
+/// The same where each piece has rows of nearly all cells, which are few.
+const HASHED_PIECE_BYTES_OF_HASHES: u64 = 256 << 20;
 /// Hashing fewer rows than this takes no longer than it takes to compile the statement: about 4 ms for each column, which saves
 /// about 6 ns for each value.
 const COMPILED_ROWS_MIN: u64 = 1_500_000;
@@ -246,7 +248,11 @@ impl PostgresPart<'_> {
         };
         match &slice.pages {
             Some(pages) => {
-                let pieces = slice.weight_bytes.div_ceil(HASHED_PIECE_BYTES).clamp(1, (pages.range.end - pages.range.start).max(1));
+                let piece_bytes = match grid.position {
+                    Position::Key => HASHED_PIECE_BYTES,
+                    Position::Hash => HASHED_PIECE_BYTES_OF_HASHES,
+                };
+                let pieces = slice.weight_bytes.div_ceil(piece_bytes).clamp(1, (pages.range.end - pages.range.start).max(1));
                 Ok(push::on_pages(&of_rows(push::ON_PAGES)?, pages.cut(pieces)))
             }
             None => of_rows(&slice.condition),
