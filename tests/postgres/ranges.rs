@@ -128,10 +128,28 @@ fn ranges_of_composite_keys_are_served_by_the_index() {
     assert!(plan.iter().any(|line| line.contains("Index Cond: ((ROW(a, b) >=")), "{plan:#?}");
 }
 
+/// Failure: a table of 5 million rows whose key began with one of eight values took 58 s instead of 4. Cause: the server guesses by its first
+/// column how many rows have keys between two of several columns, and read the whole table for most of its parts. Fix: what
+/// both keys begin with is held against each column by itself, and the server is told to plan by the index.
 #[test]
 fn parts_are_read_by_the_index_and_never_by_the_whole_table() {
+    // Many rows of each first column, or few.
+    for of_each in [6250, 100, 1] {
+        parts_are_read_by_index(of_each);
+    }
+}
+
+fn parts_are_read_by_index(of_each: u32) {
     let database = database();
-    database.run("create table public.t as select (i / 100)::int as a, i % 100 as b, repeat('x', 400) as v from generate_series(1, 50000) i; alter table public.t add primary key (a, b); analyze public.t");
+    database.run(&format!(
+        "create table public.t as select (i / {of_each})::int as a, i % {of_each} as b, repeat('x', 400) as v from generate_series(1, 50000) i; \
+         alter table public.t add primary key (a, b); analyze public.t"
+    ));
+    // The server thinks of an index as it does of one of a larger table, which is not in memory.
+    database.run(
+        "do $$ begin execute format('alter database %I set random_page_cost = 100', current_database()); \
+         execute format('alter database %I set effective_cache_size = 1', current_database()); end $$",
+    );
     let mut client = postgres::Client::connect(&database.location, postgres::NoTls).unwrap();
     // A backend tells what it did when it ends.
     let mut scans = |at_least: i64| {
@@ -152,7 +170,7 @@ fn parts_are_read_by_the_index_and_never_by_the_whole_table() {
     assert!(parts >= 4 && ordered);
     drop(session);
     let (whole_after, by_index) = scans(parts as i64);
-    assert_eq!(whole_after, whole, "the table was read as a whole");
+    assert_eq!(whole_after, whole, "the table was read as a whole, with {of_each} rows of each first column");
     assert!(by_index >= parts as i64, "{by_index} scans of the index for {parts} parts");
 }
 

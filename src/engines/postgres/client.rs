@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, CopyOutStream, Error, Row, SimpleQueryMessage, SimpleQueryRow};
 
+use super::settings::Plans;
 use super::tap::{Rows, Tapped};
 
 /// Bytes of a COPY that are taken at once, where they come from the driver.
@@ -28,6 +29,8 @@ pub struct Client {
     client: tokio_postgres::Client,
     /// How the line was set up: where the tap on it puts rows, if there is one.
     tapped: Tapped,
+    /// How the server plans statements now.
+    pub plans: Plans,
     // Behind the client, so that it is dropped after it: the connection then says goodbye and ends.
     link: Link,
 }
@@ -58,7 +61,7 @@ impl Client {
             Ok(Ok((client, connection))) => {
                 // What ends the connection is told to whoever waits for an answer.
                 let connection = runtime.spawn(async { drop(connection.await) });
-                Ok(Ok(Client { client, tapped, link: Link { runtime, connection } }))
+                Ok(Ok(Client { client, tapped, plans: Plans::Usual, link: Link { runtime, connection } }))
             }
             Ok(Err(refused)) => Ok(Err(refused)),
             Err(elapsed) => {

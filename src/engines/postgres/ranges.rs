@@ -39,6 +39,8 @@ pub struct Slice {
     pub condition: String,
     /// The pages that they lie on, where that is the condition.
     pub pages: Option<Pages>,
+    /// Whether the condition is one for an index.
+    pub by_index: bool,
     /// About how many bytes they are.
     pub weight_bytes: u64,
     /// A key in canonical bytes that none of the rows is below.
@@ -166,7 +168,8 @@ pub fn slices(relation: &Relation, scan: &Scan, cut: &Cut, size: &Size, hashed_a
             let weight_bytes = relation.table.bytes.filter(|bytes| *bytes > 0).unwrap_or(WEIGHT_GUESS);
             let from = keys::source(relation.class, &relation.table.name);
             let has_places = has_places(relation);
-            vec![Slice { from, condition: "true".to_string(), pages: None, weight_bytes, least_key: None, has_places }]
+            let condition = "true".to_string();
+            vec![Slice { from, condition, pages: None, by_index: false, weight_bytes, least_key: None, has_places }]
         }
         Cut::Places => by_place(relation, size, size.part_bytes(scan, hashed_at_once)),
         Cut::Keys(sample) => by_key(relation, scan, sample, size),
@@ -180,7 +183,15 @@ fn by_key(relation: &Relation, scan: &Scan, sample: &Sample, size: &Size) -> Vec
     let bounds = &sample.bounds;
     let weight_bytes = size.bytes() / (bounds.len() as u64 + 1);
     let has_places = has_places(relation);
-    let slice = |condition, least_key| Slice { from: from.clone(), condition, pages: None, weight_bytes, least_key, has_places };
+    let slice = |condition, least_key| Slice {
+        from: from.clone(),
+        condition,
+        pages: None,
+        by_index: true,
+        weight_bytes,
+        least_key,
+        has_places,
+    };
     if bounds.is_empty() {
         return vec![slice("true".to_string(), None)];
     }
@@ -194,7 +205,9 @@ fn by_key(relation: &Relation, scan: &Scan, sample: &Sample, size: &Size) -> Vec
     for at in 0..=bounds.len() {
         let (lower, upper) = (at.checked_sub(1).map(|below| &bounds[below]), bounds.get(at));
         let least_key = lower.map(|bound| bound.canonical.clone()).filter(|key| !key.is_empty());
-        slices.push(slice(keys::condition(&columns, lower, upper), least_key));
+        // Of several columns those behind one that decides may be NULL all the same.
+        let present: String = nullable.iter().map(|name| format!(" and {name} is not null")).collect();
+        slices.push(slice(keys::condition(&columns, lower, upper) + &present, least_key));
     }
     slices
 }
@@ -220,6 +233,7 @@ fn page_ranges(from: &str, pages: u64, bytes: u64, part_bytes: u64) -> Vec<Slice
         from: from.to_string(),
         condition: pages.condition(),
         pages: Some(pages),
+        by_index: false,
         weight_bytes: bytes / parts,
         least_key: None,
         has_places: true,

@@ -9,7 +9,7 @@ use super::decode::{Decode, decoder};
 use super::failure::failure;
 use super::push;
 use super::ranges::Slice;
-use super::settings;
+use super::settings::{self, Plans};
 use super::snapshot::Snapshot;
 use super::sql::identifier;
 use super::tuples::{Fields, Tuples, bytes_of, list_fields};
@@ -259,6 +259,11 @@ impl PostgresPart<'_> {
         }
     }
 
+    /// How the rows are best found.
+    fn plans(&self) -> Plans {
+        if self.slice.by_index { Plans::ByIndex } else { Plans::Usual }
+    }
+
     /// About how many bytes a row of the table takes, if that is known.
     fn row_bytes(&self) -> Option<u64> {
         let table = &self.relation.table;
@@ -280,6 +285,7 @@ impl PostgresPart<'_> {
     /// Reads rows one after the other; each is given as its bytes, and where the `width` fields lie in them.
     fn copy(&self, statement: &str, width: usize, each: &mut impl FnMut(&[u8], &Fields) -> Result<()>) -> Result<()> {
         self.snapshot.with(|client| {
+            settings::plan(client, self.plans())?;
             let mut stream = client.copy_out(statement).map_err(|error| failure("read", &error))?;
             let (mut tuples, mut bytes) = (Tuples::default(), 0);
             loop {
@@ -323,12 +329,12 @@ impl Part for PostgresPart<'_> {
         let reading = &self.reading;
         let (mut stopped, row_bytes) = (false, self.row_bytes());
         let is_long = row_bytes.is_some_and(|row_bytes| self.slice.weight_bytes / row_bytes >= COMPILED_ROWS_MIN);
+        let plans = if is_long { Plans::Compiled } else { self.plans() };
         let mut hashed = |rows| hashed(rows, rows * row_bytes.unwrap_or(0)).inspect_err(|_| stopped = true);
         let sums = self.statement_of_sums(grid).map_err(Error::new).and_then(|statement| {
             self.snapshot.with(|client| {
-                settings::compile(client, is_long)?;
+                settings::plan(client, plans)?;
                 let sums = push::sums(client, &statement, &mut hashed)?;
-                settings::compile(client, false)?;
                 reading.check_unchanged(client)?;
                 Ok(sums)
             })

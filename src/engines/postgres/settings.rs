@@ -42,7 +42,7 @@ fn pinned(statement_timeout: Option<Duration>) -> Vec<(&'static str, String)> {
         // How long things may take. The snapshot lasts as long as the audit.
         ("idle_in_transaction_session_timeout", "0"),
         ("transaction_timeout", "0"),
-        // Compiling a statement pays off only for long ones, see `compile`.
+        // Compiling a statement pays off only for long ones, see [`Plans`].
         ("jit_above_cost", "-1"),
         ("jit_inline_above_cost", "-1"),
         ("jit_optimize_above_cost", "0"),
@@ -108,14 +108,37 @@ pub fn pin(client: &mut Client, statement_timeout: Option<Duration>) -> Result<(
     }
 }
 
-/// Whether the statements that follow are compiled, by a server that can, and whose own `jit` is not off:
-/// <https://www.postgresql.org/docs/current/jit-decision.html>.
+/// How a server plans statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plans {
+    /// As it thinks best, but not compiled.
+    Usual,
+    /// Compiled, by a server that can, and whose own `jit` is not off:
+    /// <https://www.postgresql.org/docs/current/jit-decision.html>.
+    Compiled,
+    /// By an index, which it is known to have. How many keys lie between two of several columns it guesses column by column, and would read
+    /// the whole table for a small part of it.
+    ByIndex,
+}
+
+/// Has the statements that follow planned so.
 ///
 /// # Errors
 ///
 /// If the server does not answer.
-pub fn compile(client: &mut Client, is_worth_it: bool) -> Result<()> {
-    let cost = if is_worth_it { "0" } else { "-1" };
-    let set = format!("select set_config(name, '{cost}', true) from pg_settings where name = 'jit_above_cost'");
-    client.texts(&set).map(|_| ()).map_err(|error| failure("set when statements are compiled", &error))
+pub fn plan(client: &mut Client, plans: Plans) -> Result<()> {
+    if client.plans == plans {
+        return Ok(());
+    }
+    let compiled_from = if plans == Plans::Compiled { "'0'" } else { "'-1'" };
+    let (scans, workers) = if plans == Plans::ByIndex { ("'off'", "'0'") } else { ("s.reset_val", "s.reset_val") };
+    let set = format!(
+        "select set_config(s.name, case s.name when 'jit_above_cost' then {compiled_from} \
+             when 'max_parallel_workers_per_gather' then {workers} else {scans} end, true) \
+         from pg_settings s \
+         where s.name in ('jit_above_cost', 'max_parallel_workers_per_gather', 'enable_seqscan', 'enable_bitmapscan')"
+    );
+    client.texts(&set).map_err(|error| failure("set how statements are planned", &error))?;
+    client.plans = plans;
+    Ok(())
 }
