@@ -426,6 +426,19 @@ fn long_statements_are_compiled_and_have_the_hashes_of_others() {
     }
 }
 
+/// What a server sends before it meets a row that it cannot hash is no fingerprint of the table.
+#[test]
+fn a_server_that_fails_after_some_pieces_has_hashed_nothing() {
+    let servers = orders([Engine::Postgres; 2], ["bigint"; 2], 60_000, &[]);
+    for server in &servers {
+        server.run("alter table orders set (fillfactor = 10)");
+        server.run("vacuum full orders");
+    }
+    let run = diff(&Dir::new(), &servers, &["--method", "push", "--jobs", "1", "--where", "1 / (59990 - v) < 2"]);
+    assert_eq!((run.code, &run.table()["verdict"]), (3, &"incomplete".into()), "{run:#?}");
+    assert!(run.table()["method"]["why"].as_str().unwrap().contains("division by zero"), "{run:#?}");
+}
+
 /// Small tables have no pilot; this one is told to have one. Whatever it finds, the verdict is the same, and what it read is counted.
 #[test]
 fn a_pilot_is_counted_and_changes_no_verdict() {

@@ -231,7 +231,6 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
     let widespread = Method::stream(plan.domain, "much of what a pilot read differs");
     let are_servers = Side::BOTH.into_iter().all(|side| plan.pushes.get(side).is_able());
     let by_stream = seconds(&streamed);
-    let changed = pilot::share_changed(plan, &streamed).map_err(Halt::Failed)?;
     let mut best = (Method::stream(plan.domain, format!("the line is fast: {}", rates(&streamed))), by_stream);
     let hashings = [(Hashing::chained(&plan.pushes), CHAINED_MARGIN), (Hashing::portable(&plan.pushes).ok(), PORTABLE_MARGIN)];
     for (hashing, margin) in hashings.into_iter().filter_map(|(hashing, margin)| Some((hashing?, margin))) {
@@ -247,6 +246,7 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
         if !Side::BOTH.iter().any(gains) {
             continue;
         }
+        let changed = pilot::share_changed(plan, &streamed).map_err(Halt::Failed)?;
         let grid = grid(plan, sessions, &hashing, changed).map_err(Halt::Failed)?;
         let expected = changed.map_or(0.0, |share| 1.0 - (1.0 - share).powf(rows_per_cell(plan, &grid, changed)));
         if is_widespread(expected) {

@@ -124,24 +124,25 @@ pub fn sample(client: &mut Client, relation: &Relation, scan: &Scan, parts: u64,
          stores as (select coalesce(abs(corr(rank, spot)), 1) as agreement, count(*) as n from ranked group by store), \
          visits as (select store, substr(tidsend(place), 1, 4) as page, rank * {parts} / total as part from ranked group by 1, 2, 3), \
          pages as (select least(2.0 * count(distinct (store, page)) / greatest(count(*), 1), 1) as agreement from visits) \
-         select {ks}, {texts}, (select greatest(sum(stores.agreement * n) / sum(n), max(pages.agreement)) from stores, pages) \
+         select {ks}, {texts}, (select greatest(sum(stores.agreement * n) / sum(n), max(pages.agreement)) from stores, pages), {repeats} \
          from ranked where rank < total and rank * {parts} / total <> (rank - 1) * {parts} / total order by rank",
         named = list(&|i, name| format!("{name} as k{i}")),
         from = source(relation.class, &relation.table.name),
         present = names.iter().map(|name| format!("{name} is not null")).collect::<Vec<_>>().join(" and "),
         ks = list(&|i, _| format!("k{i}")),
         texts = list(&|i, _| format!("format('%s', k{i})")),
+        repeats = list(&|i, _| format!("coalesce(k{i} = lag(k{i}) over (order by rank), false)")),
     );
     let rows = client.query(&sql, &[]).map_err(|error| failure("sample the keys", &error))?;
     let agreement = rows.first().map_or(Ok(None), |row| field(row, 2 * key.len()))?.unwrap_or(1.0);
     let ordered = orders_canonically(relation, scan);
     let mut bounds: Vec<Bound> = Vec::with_capacity(rows.len());
-    let mut before: Option<Vec<u8>> = None;
     for row in &rows {
         let (mut literals, mut canonical) = (Vec::with_capacity(key.len()), Vec::new());
-        // How much of it there is, in columns and bytes, up to the first column that tells it from the key before.
-        let mut enough = None;
-        for (i, column) in key.iter().enumerate() {
+        // Up to the first column that tells it from the bound before, as the server sees it: else bounds would not ascend.
+        let repeats = (0..key.len()).map(|i| field(row, 2 * key.len() + 1 + i)).collect::<Result<Vec<bool>>>()?;
+        let telling = repeats.iter().position(|repeats| !repeats).filter(|_| !bounds.is_empty());
+        for (i, column) in key.iter().enumerate().take(telling.map_or(key.len(), |last| last + 1)) {
             let read = &relation.columns[column.index].read;
             // By its name, for `character` and `bit` would mean a length of one.
             literals.push(format!("{}::{}", literal(field(row, key.len() + i)?), qualified(&read.base)));
@@ -149,14 +150,6 @@ pub fn sample(client: &mut Client, relation: &Relation, scan: &Scan, parts: u64,
             if ordered && !decoder(&read.wire, &column.kind)?(value.0, &mut canonical) {
                 return Err(Error::new("found a sampled key that is no value of its type"));
             }
-            if enough.is_none() && before.as_ref().is_some_and(|before| !before.starts_with(&canonical)) {
-                enough = Some((literals.len(), canonical.len()));
-            }
-        }
-        before = Some(canonical.clone());
-        if let Some((columns, bytes)) = enough {
-            literals.truncate(columns);
-            canonical.truncate(bytes);
         }
         if bounds.last().is_none_or(|last| last.literals != literals) {
             bounds.push(Bound { literals, canonical });

@@ -202,11 +202,11 @@ fn by_key(relation: &Relation, scan: &Scan, sample: &Sample, size: &Size) -> Vec
         let nulls: Vec<String> = nullable.iter().map(|name| format!("{name} is null")).collect();
         slices.push(slice(format!("({})", nulls.join(" or ")), None));
     }
+    // Of several columns those behind one that decides may be NULL all the same.
+    let present: String = nullable.iter().map(|name| format!(" and {name} is not null")).collect();
     for at in 0..=bounds.len() {
         let (lower, upper) = (at.checked_sub(1).map(|below| &bounds[below]), bounds.get(at));
         let least_key = lower.map(|bound| bound.canonical.clone()).filter(|key| !key.is_empty());
-        // Of several columns those behind one that decides may be NULL all the same.
-        let present: String = nullable.iter().map(|name| format!(" and {name} is not null")).collect();
         slices.push(slice(keys::condition(&columns, lower, upper) + &present, least_key));
     }
     slices
