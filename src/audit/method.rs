@@ -7,13 +7,13 @@
 
 use super::pilot::{self, Pilot};
 use super::plan::Plan;
-use super::pushed::SUSPECT_ONE_IN;
+use super::pushed::{FETCHED_ONE_IN, LONE_COST};
 use super::windows::{Halt, Watch};
 use crate::engines::{Pushes, Session};
 use crate::error::{Error, Result};
 use crate::model::canonical::take;
 use crate::model::chained::Form;
-use crate::model::grid::{Digest, Grid, Position};
+use crate::model::grid::{Digest, Grid, MOMENT_WIDTH_MAX, Position};
 use crate::model::number;
 use crate::model::range::Domain;
 use crate::sides::{Side, Sides};
@@ -82,18 +82,18 @@ const PORTABLE_MARGIN: f64 = 1.5;
 /// is easily disturbed.
 const CHAINED_MARGIN: f64 = 0.75;
 /// Cells of whole keys at most, about: their fingerprints are held in memory, some hundred bytes for each.
-const KEY_CELLS_MAX: u64 = 1 << 18;
-/// Where more than one row in this many would have to be fetched, nothing but a slow line is worth it.
-const FAST_SUSPECT_ONE_IN: u64 = 8;
+const KEY_CELLS_MAX: f64 = 262_144.0;
+/// Where fetching costs more than fetching one row in this many, nothing but a slow line is worth it.
+const FAST_FETCHED_ONE_IN: u64 = 8;
 /// Fetching a row of a cell that differs, and setting it aside, costs about as much as streaming so many.
 const FETCHING: f64 = 3.0;
 /// A cell costs about as much as fetching so many rows.
 const CELL_ROWS: f64 = 2.0;
 /// A cell that servers add up is meant to hold that many times the rows of a range of the key-hash domain, as each of them has
 /// to be sent; of key hashes more, as each part of a table has rows of nearly all of these cells: PostgreSQL's parts are few.
-const KEY_CELL_FACTOR: u64 = 4;
-const CHAINED_HASH_CELL_FACTOR: u64 = 8;
-const PORTABLE_HASH_CELL_FACTOR: u64 = 32;
+const KEY_CELL_FACTOR: f64 = 4.0;
+const CHAINED_HASH_CELL_FACTOR: f64 = 8.0;
+const PORTABLE_HASH_CELL_FACTOR: f64 = 32.0;
 /// Cells of key hashes at most, so that a server holds them in memory and has several rows for each in every part.
 const HASH_CELLS_MAX: f64 = 8192.0;
 /// Positions that hashes lie in.
@@ -189,7 +189,7 @@ fn foresee(plan: &Plan, sessions: &Sides<Box<dyn Session>>) -> Result<Foreseen> 
             Err(error.hint("read it with --method stream, or leave it to --method auto"))
         }
         (MethodChoice::Push, Ok(hashing)) => {
-            let grid = grid(plan, sessions, &hashing, None)?;
+            let (grid, _) = grid(plan, sessions, &hashing, None)?;
             Ok(Foreseen::Settled(pushed(grid, hashing.ways(), "as asked for".to_string())))
         }
         (MethodChoice::Auto, Err(why)) => stream(&format!("no server can hash it: {why}")),
@@ -226,8 +226,8 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
         streamed = Pilot::faster(streamed, Pilot::stream(plan, sessions, watch)?);
     }
     let seconds = |pilot: &Sides<Pilot>| Sides::from_fn(|side| pilot.get(side).seconds_for(*plan.rows.get(side)));
-    let one_in = if is_slow(&streamed) { SUSPECT_ONE_IN } else { FAST_SUSPECT_ONE_IN };
-    let is_widespread = |suspect: f64| suspect * one_in as f64 > 1.0;
+    let one_in = if is_slow(&streamed) { FETCHED_ONE_IN } else { FAST_FETCHED_ONE_IN };
+    let is_widespread = |fetched: f64| fetched * one_in as f64 > 1.0;
     let widespread = Method::stream(plan.domain, "much of what a pilot read differs");
     let are_servers = Side::BOTH.into_iter().all(|side| plan.pushes.get(side).is_able());
     let by_stream = seconds(&streamed);
@@ -247,8 +247,8 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
             continue;
         }
         let changed = pilot::share_changed(plan, &streamed).map_err(Halt::Failed)?;
-        let grid = grid(plan, sessions, &hashing, changed).map_err(Halt::Failed)?;
-        let expected = changed.map_or(0.0, |share| 1.0 - (1.0 - share).powf(rows_per_cell(plan, &grid, changed)));
+        let (grid, per_cell) = grid(plan, sessions, &hashing, changed).map_err(Halt::Failed)?;
+        let expected = changed.map_or(0.0, |changed| expected(changed, per_cell, grid.moments));
         if is_widespread(expected) {
             return Ok(widespread);
         }
@@ -259,21 +259,25 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
             }
             hashed => hashed?,
         };
-        let suspect = pilot::share_suspect(&hashed, &grid).unwrap_or(0.0).max(expected);
-        if is_widespread(suspect) {
+        let fetched = pilot::share_fetched(&hashed, &grid).unwrap_or(0.0).max(expected);
+        if is_widespread(fetched) {
             return Ok(widespread);
         }
         let by_hash = seconds(&hashed);
         let estimate =
             |name: &str, seconds: &Sides<f64>| format!("{name} about {:.1} s and {:.1} s", seconds.source, seconds.target);
-        let fetching = if suspect > 0.0 { format!(" and fetching {:.1} % of the rows", suspect * 100.0) } else { String::new() };
+        let fetching = if fetched > 0.0 {
+            format!(" and fetching what costs as much as {:.1} % of the rows", fetched * 100.0)
+        } else {
+            String::new()
+        };
         let (streaming, hashing_takes) = (estimate("streaming to take", &by_stream), estimate("hashing", &by_hash));
         let why = format!("a pilot expects {streaming}, {hashing_takes}{fetching}");
         // Both sides together, as they may share their processors; but not one that is streamed either way.
         let total = |seconds: &Sides<f64>| -> f64 {
             Side::BOTH.into_iter().filter(|side| *hashing.there.get(*side)).map(|side| *seconds.get(side)).sum()
         };
-        if total(&by_hash) * margin + total(&by_stream) * suspect * FETCHING < total(&best.1) {
+        if total(&by_hash) * margin + total(&by_stream) * fetched * FETCHING < total(&best.1) {
             best = (pushed(grid, hashing.ways(), why), by_hash);
         } else {
             best.0.why = why;
@@ -290,50 +294,57 @@ fn pushed(grid: Grid, ways: Sides<Way>, why: String) -> Method {
     Method { ways, domain: grid.domain(), why, grid: Some(grid) }
 }
 
-/// The grid of a table, of whose rows about the share `changed` differ, if that is known.
+/// The grid of a table, of whose rows about the share `changed` differ, if that is known; and how many rows a cell of it is meant to hold.
 ///
 /// # Errors
 ///
 /// If the table cannot be cut into parts.
-pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing, changed: Option<f64>) -> Result<Grid> {
-    let whole = Side::BOTH.into_iter().all(|side| !*hashing.there.get(side) || plan.pushes.get(side).extent.is_some());
+pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing, changed: Option<f64>) -> Result<(Grid, f64)> {
+    let is_indexed = |side: Side| plan.pushes.get(side).extent.is_some();
+    let whole = Side::BOTH.into_iter().all(|side| !*hashing.there.get(side) || is_indexed(side));
     let spacings = Side::BOTH.map(|side| match whole && plan.whole_key {
         true => spacing_of(plan, sessions, side).map_err(|error| error.on(side)),
         false => Ok(None),
     });
     let spacing = spacings.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().reduce(f64::min);
-    let (rows, rows_per_cell) = (plan.rows.source.max(plan.rows.target), plan.limits.rows_per_cell);
-    let (position, width) = match spacing {
-        Some(spacing) => (Position::Key, spacing * rows_per_key_cell(rows, rows_per_cell * KEY_CELL_FACTOR, changed)),
+    let (rows, rows_per_cell) = (plan.rows.source.max(plan.rows.target) as f64, plan.limits.rows_per_cell as f64);
+    // One row more is asked for where both sides find it at once.
+    let finds_rows = Side::BOTH.into_iter().all(is_indexed);
+    let (position, per_cell, spacing) = match spacing {
+        Some(spacing) => {
+            let most = rows_per_cell * KEY_CELL_FACTOR;
+            (Position::Key, fitted(most, changed, finds_rows).max(rows / KEY_CELLS_MAX), spacing)
+        }
         None => {
             let factor = match hashing.digest {
                 Digest::Chained(_) => CHAINED_HASH_CELL_FACTOR,
                 Digest::Portable => PORTABLE_HASH_CELL_FACTOR,
             };
-            let cells = rows as f64 / (rows_per_cell * factor) as f64;
-            (Position::Hash, HASH_POSITIONS / cells.clamp(1.0, HASH_CELLS_MAX))
+            let cells = (rows / (rows_per_cell * factor)).clamp(1.0, HASH_CELLS_MAX);
+            (Position::Hash, rows / cells, HASH_POSITIONS / rows.max(1.0))
         }
     };
+    let width = ((spacing * per_cell) as i64).max(1);
+    let moments = position == Position::Key && finds_rows && width <= MOMENT_WIDTH_MAX;
     let kinds = plan.pairing.columns.iter().map(|column| column.kind.clone()).collect();
-    Ok(Grid { position, width: (width as i64).max(1), salt: plan.digester.salt(), kinds, digest: hashing.digest.clone() })
+    Ok((Grid { position, width, moments, salt: plan.digester.salt(), kinds, digest: hashing.digest.clone() }, per_cell))
 }
 
-/// How many rows a cell of whole keys is meant to hold, of a table of `rows` rows, of which about the share `changed` differs.
+/// How many rows a cell of whole keys is best made for, `most` at most, where about the share `changed` of all rows differs.
 ///
-/// Where changes are scattered, each costs its cell's rows a second time: so the more there are the smaller cells should be. Cells of w of
-/// n rows cost n / w, and fetching those with changes costs n * changed * w; together that is least where both are the same.
-fn rows_per_key_cell(rows: u64, most: u64, changed: Option<f64>) -> f64 {
-    let best = (CELL_ROWS / changed.unwrap_or(0.0)).sqrt();
-    best.min(most as f64).max(rows as f64 / KEY_CELLS_MAX as f64)
+/// Cells of w of n rows cost n / w. Where changes are scattered, each costs its cell's rows a second time, n * changed * w; with moments
+/// only two in one cell do, n * (changed * w)^2 / 2. The sum is least where its derivative is zero.
+fn fitted(most: f64, changed: Option<f64>, moments: bool) -> f64 {
+    let changed = changed.unwrap_or(0.0);
+    let best = if moments { (CELL_ROWS / (changed * changed)).cbrt() } else { (CELL_ROWS / changed).sqrt() };
+    best.min(most)
 }
 
-/// How many rows a cell of a grid holds, about.
-fn rows_per_cell(plan: &Plan, grid: &Grid, changed: Option<f64>) -> f64 {
-    let rows = plan.rows.source.max(plan.rows.target);
-    match grid.position {
-        Position::Key => rows_per_key_cell(rows, plan.limits.rows_per_cell * KEY_CELL_FACTOR, changed),
-        Position::Hash => rows as f64 * grid.width as f64 / HASH_POSITIONS,
-    }
+/// What fetching costs, as a share of all rows, where the share `changed` of them is scattered over cells of so many rows.
+fn expected(changed: f64, per_cell: f64, moments: bool) -> f64 {
+    let unchanged = (1.0 - changed).powf(per_cell);
+    let lone = per_cell * changed * (1.0 - changed).powf(per_cell - 1.0);
+    1.0 - unchanged - if moments { lone - lone / per_cell * LONE_COST as f64 } else { 0.0 }
 }
 
 /// How far the keys of a side lie apart, by the parts that it is cut into, else by the least and the greatest of them.
@@ -365,12 +376,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_the_smaller_the_more_differs_as_far_as_memory_reaches() {
-        let cell = |rows, changed| rows_per_key_cell(rows, 256, changed).round();
-        assert_eq!([None, Some(0.0), Some(1e-5)].map(|changed| cell(5_000_000, changed)), [256.0; 3]);
-        assert_eq!([Some(1e-4), Some(1e-3), Some(1e-2)].map(|changed| cell(1_000_000, changed)), [141.0, 45.0, 14.0]);
-        assert_eq!([Some(1e-2), Some(1.0)].map(|changed| cell(5_000_000, changed)), [19.0; 2]);
-        assert_eq!(cell(500_000_000, None), 1907.0);
+    fn cells_are_the_smaller_the_more_differs() {
+        for (moments, sizes) in [(true, [256, 256, 256, 126, 27, 6]), (false, [256, 256, 141, 45, 14, 4])] {
+            let fitted = |changed| fitted(256.0, changed, moments).round() as u64;
+            assert_eq!([None, Some(1e-5), Some(1e-4), Some(1e-3), Some(1e-2), Some(0.1)].map(fitted), sizes);
+        }
+    }
+
+    #[test]
+    fn fetching_costs_the_rows_of_cells_that_differ_but_for_lone_ones() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let (rows, per_cell, changed) = (200_000, 20, 0.02);
+        let cells: Vec<u64> =
+            (0..rows / per_cell).map(|_| (0..per_cell).filter(|_| random.f64() < changed).count() as u64).collect();
+        for moments in [false, true] {
+            let fetched = |changed: &u64| if *changed == 1 && moments { LONE_COST } else { per_cell * u64::from(*changed > 0) };
+            let found = cells.iter().map(fetched).sum::<u64>() as f64 / rows as f64;
+            assert!((expected(changed, per_cell as f64, moments) / found - 1.0).abs() < 0.1, "{found}");
+        }
     }
 
     #[test]

@@ -10,8 +10,8 @@ use super::pushed;
 use super::windows::{Halt, Watch};
 use crate::engines::{Part, Session};
 use crate::error::{Error, Result};
-use crate::model::digest::{Fingerprint, key_hash};
-use crate::model::grid::{CellSums, Grid, Position};
+use crate::model::digest::key_hash;
+use crate::model::grid::{CellSum, CellSums, Grid, Position};
 use crate::sides::{Side, Sides};
 
 /// A line that brings this many bytes of a side in a second is fast: hashing text in a server does not come near it.
@@ -83,7 +83,7 @@ impl Pilot {
     ) -> Result<Sides<Pilot>, Halt> {
         on_both(plan, sessions, Some(grid), |side, part| {
             let sums = pushed::sums(watch, side, *ways.get(side), Ok(part), grid)?;
-            Ok((sums.values().map(|print| print.rows).sum(), Found::Sums(sums)))
+            Ok((sums.values().map(|sum| sum.print.rows).sum(), Found::Sums(sums)))
         })
     }
 
@@ -115,7 +115,7 @@ fn on_both(
         let mut all = session.parts(plan.scans.get(side)).map_err(failed)?;
         let Some(part) = all.next().transpose().map_err(failed)? else { return Ok(Pilot::default()) };
         let next = all.next().transpose().map_err(failed)?;
-        let complete = next.and_then(|part| grid?.cell_of(part.least_key()?));
+        let complete = next.and_then(|part| Some(grid?.place_of(part.least_key()?)?.cell));
         let (before, started) = (session.bytes_read(), Instant::now());
         let (rows, found) = read(side, part)?;
         let per_second = |count: u64| count as f64 / started.elapsed().as_secs_f64().max(1e-6);
@@ -152,21 +152,20 @@ pub fn share_changed(plan: &Plan, pilots: &Sides<Pilot>) -> Result<Option<f64>> 
     Ok((rows >= ROWS_TO_JUDGE_BY).then(|| changed as f64 / rows as f64))
 }
 
-/// The share of the rows that lie in cells that differ, among the cells that a pilot read in full on both sides; `None`: there
-/// are too few of them. A guess.
-pub fn share_suspect(pilots: &Sides<Pilot>, grid: &Grid) -> Option<f64> {
+/// What fetching rows would cost, as a share of all rows, among the cells that a pilot read in full on both sides; `None`: there are
+/// too few of them. A guess.
+pub fn share_fetched(pilots: &Sides<Pilot>, grid: &Grid) -> Option<f64> {
     let complete = pilots.source.complete?.min(pilots.target.complete?);
     if grid.position != Position::Key {
         return None;
     }
-    let mut cells: BTreeMap<i64, Sides<Fingerprint>> = BTreeMap::new();
+    let mut cells: BTreeMap<i64, Sides<CellSum>> = BTreeMap::new();
     for side in Side::BOTH {
         let Found::Sums(sums) = &pilots.get(side).found else { return None };
         let sums = sums.iter().filter(|(cell, _)| **cell < complete);
-        sums.for_each(|(cell, print)| *cells.entry(*cell).or_default().get_mut(side) = *print);
+        sums.for_each(|(cell, sum)| *cells.entry(*cell).or_default().get_mut(side) = *sum);
     }
-    let rows = |prints: &Sides<Fingerprint>| prints.source.rows + prints.target.rows;
-    let all: u64 = cells.values().map(rows).sum();
-    let suspect: u64 = cells.values().filter(|prints| prints.source != prints.target).map(rows).sum();
-    (cells.len() >= CELLS_TO_JUDGE_BY).then(|| suspect as f64 / all.max(1) as f64)
+    let rows: u64 = cells.values().map(|sums| sums.source.print.rows + sums.target.print.rows).sum();
+    let fetched: u64 = cells.iter().map(|(cell, sums)| pushed::fetching(grid, *cell, sums)).sum();
+    (cells.len() >= CELLS_TO_JUDGE_BY).then(|| fetched as f64 / rows.max(1) as f64)
 }

@@ -3,13 +3,15 @@
 //! What comes over the line is a few bytes for each cell, and then the rows of the cells that differ. Those rows are
 //! compared like any others, so a finding never rests on what a server made of a row; only that a cell is equal does.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::ops::Range as Indexes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rayon::prelude::*;
 
 use super::aside::Aside;
+use super::compare::compare;
 use super::ledger::Ledger;
 use super::method::Way;
 use super::plan::Plan;
@@ -17,12 +19,14 @@ use super::windows::{Halt, Watch, Windows};
 use crate::engines::{Part, Scan, Session};
 use crate::error::{Error, Result};
 use crate::model::digest::Fingerprint;
-use crate::model::grid::{CellSums, Grid, GridCells, Selection};
+use crate::model::grid::{CellSum, CellSums, Grid, GridCells, KeyRanges, Place, Position, Selection};
 use crate::model::range::{Evidence, RangeOutcome, RangeRecord};
 use crate::sides::{Side, Sides};
 
-/// If more than one row in this many lies in cells that differ, all rows are streamed.
-pub const SUSPECT_ONE_IN: u64 = 4;
+/// If [fetching](fetching) costs more than fetching one row in this many, all rows are streamed.
+pub const FETCHED_ONE_IN: u64 = 4;
+/// Fetching a row by its key costs about as much as so many of a whole cell.
+pub const LONE_COST: u64 = 3;
 /// A row in bytes, for the room that it will take.
 const ROW_BYTES_GUESS: u64 = 256;
 
@@ -36,6 +40,8 @@ pub struct Pushed<'a> {
     /// The cells that have rows on a side, ascending, and their fingerprints.
     cells: Vec<i64>,
     prints: Vec<Sides<Fingerprint>>,
+    /// Of cells that seem to differ by one row alone, its key.
+    lone: Vec<(usize, i64)>,
     done: bool,
 }
 
@@ -48,7 +54,7 @@ impl<'a> Pushed<'a> {
         ways: Sides<Way>,
         grid: &'a Grid,
     ) -> Self {
-        Pushed { plan, sessions, watch, ways, grid, cells: Vec::new(), prints: Vec::new(), done: false }
+        Pushed { plan, sessions, watch, ways, grid, cells: Vec::new(), prints: Vec::new(), lone: Vec::new(), done: false }
     }
 
     fn scan(&self, side: Side) -> Scan {
@@ -62,42 +68,86 @@ impl<'a> Pushed<'a> {
         let scan = self.scan(side);
         let parts = self.sessions.get(side).parts(&scan).map_err(|error| Halt::Failed(error.on(side)))?;
         let of_part = |part| sums(self.watch, side, way, part, self.grid);
-        parts.par_bridge().map(of_part).try_reduce(CellSums::new, |one, other| Ok(merged(one, other)))
+        parts.par_bridge().map(of_part).try_reduce(CellSums::new, |one, other| Ok(merged(one, other, CellSum::merge)))
     }
 
-    /// Reads the rows of the suspects and sets them aside; they must be as many as the servers counted.
-    fn set_aside(&self, suspects: &[usize], aside: &Aside<'_>) -> Result<(), Halt> {
-        let cells = suspects.iter().map(|&suspect| self.cells[suspect]).collect();
-        let cells = Arc::new(Selection::Positions(GridCells { grid: self.grid.clone(), cells }));
+    /// Fetches the rows that explain why the suspects differ and sets them aside; returns how many others they have on each side,
+    /// which are the same.
+    ///
+    /// What seems to be the one row by which a cell differs is fetched alone. Without it the cell must be the same on both sides;
+    /// if not, the others are fetched as well.
+    fn set_aside(&self, suspects: &[usize], aside: &Aside<'_>) -> Result<u64, Halt> {
+        let mut lone = KeyRanges::default();
+        self.lone.iter().for_each(|(_, key)| lone.push(*key, *key));
+        let lone = if self.lone.is_empty() { Sides::default() } else { self.fetch(|_| Selection::Keys(lone.clone()), aside)? };
+        let rest_of = |side: Side, cell: usize| {
+            let (all, found) = (*self.prints[cell].get(side), lone.get(side).get(&cell).copied().unwrap_or_default());
+            all.without(found).ok_or_else(|| miscounted(side, found.rows, all.rows))
+        };
+        let (mut keys, mut cells, mut rows, mut same) = (KeyRanges::default(), Vec::new(), Sides::default(), 0);
+        for &suspect in suspects {
+            let rest = Sides { source: rest_of(Side::Source, suspect)?, target: rest_of(Side::Target, suspect)? };
+            if rest.source == rest.target {
+                same += rest.source.rows;
+                continue;
+            }
+            let cell = self.cells[suspect];
+            cells.push(cell);
+            let (first, last) = self.grid.positions(cell);
+            match self.lone.binary_search_by_key(&suspect, |(cell, _)| *cell).map(|at| self.lone[at].1) {
+                Ok(lone) => {
+                    lone.checked_sub(1).into_iter().for_each(|before| keys.push(first, before));
+                    lone.checked_add(1).into_iter().for_each(|behind| keys.push(behind, last));
+                }
+                Err(_) => keys.push(first, last),
+            }
+            rows = rows.zip(rest).map(|(rows, rest): (u64, Fingerprint)| rows + rest.rows);
+        }
+        if cells.is_empty() {
+            return Ok(same);
+        }
+        let rest = self.fetch(
+            |side| match self.plan.pushes.get(side).extent {
+                Some(_) if self.grid.position == Position::Key => Selection::Keys(keys.clone()),
+                _ => Selection::Cells(GridCells { grid: self.grid.clone(), cells: cells.clone() }),
+            },
+            aside,
+        )?;
+        for side in Side::BOTH {
+            let (found, expected) = (rest.get(side).values().map(|print| print.rows).sum(), *rows.get(side));
+            if found != expected {
+                return Err(miscounted(side, found, expected));
+            }
+        }
+        Ok(same)
+    }
+
+    /// Reads the selected rows of each side and sets them aside; returns what they are, cell by cell.
+    fn fetch(
+        &self,
+        selection: impl Fn(Side) -> Selection + Sync,
+        aside: &Aside<'_>,
+    ) -> Result<Sides<HashMap<usize, Fingerprint>>, Halt> {
         let read = |side: Side| {
-            let scan = Scan { cells: Some(Arc::clone(&cells)), ..self.scan(side) };
+            let scan = Scan { cells: Some(Arc::new(selection(side))), ..self.scan(side) };
             let parts = self.sessions.get(side).parts(&scan).map_err(|error| Halt::Failed(error.on(side)))?;
-            let found = AtomicU64::new(0);
-            parts.par_bridge().try_for_each(|part| {
+            let of_part = |part| {
+                let mut found: HashMap<usize, Fingerprint> = HashMap::new();
                 self.watch.read(side, part, |block| {
-                    found.fetch_add(block.len() as u64, Relaxed);
                     block.iter().try_for_each(|row| {
-                        let cell = self.cells.binary_search(&cell_of(self.grid, side, row.key())?);
+                        let cell = self.cells.binary_search(&place_of(self.grid, side, row.key())?.cell);
                         let cell = cell.map_err(|_| Halt::Failed(Error::new("found a row in a cell that has none").on(side)))?;
+                        found.entry(cell).or_default().add(self.grid.digest_of(row.compared()));
                         aside.push(side, cell, row).map_err(Halt::Failed)
                     })
-                })
-            })?;
-            let (found, expected) = (found.into_inner(), self.rows(suspects, side));
-            match found == expected {
-                true => Ok(()),
-                false => {
-                    let message = format!("found {found} rows in ranges that differ, expected the {expected} that were hashed");
-                    Err(Halt::Unhashed(Error::new(message).on(side)))
-                }
-            }
+                })?;
+                Ok(found)
+            };
+            let merged = |one, other| Ok(merged(one, other, Fingerprint::merge));
+            parts.par_bridge().map(of_part).try_reduce(HashMap::new, merged)
         };
         let (source, target) = rayon::join(|| read(Side::Source), || read(Side::Target));
-        source.and(target)
-    }
-
-    fn rows(&self, cells: &[usize], side: Side) -> u64 {
-        cells.iter().map(|&cell| self.prints[cell].get(side).rows).sum()
+        Ok(Sides { source: source?, target: target? })
     }
 
     /// Enters the ranges of some cells in the books.
@@ -121,34 +171,50 @@ pub fn sums(watch: &Watch<'_>, side: Side, way: Way, part: Result<Box<dyn Part +
     if way == Way::Push {
         return watch.fingerprint(side, part, grid).map_err(Halt::unhashed);
     }
-    let (mut sums, mut cell, mut print) = (CellSums::new(), 0, Fingerprint::default());
+    let (mut sums, mut cell, mut sum) = (CellSums::new(), 0, CellSum::default());
     watch.read(side, part, |block| {
         block.iter().try_for_each(|row| {
-            let next = cell_of(grid, side, row.key())?;
+            let place = place_of(grid, side, row.key())?;
             // Rows in the order of their keys have many in a cell one after the other.
-            if next != cell {
-                sums.entry(cell).or_default().merge(std::mem::take(&mut print));
-                cell = next;
+            if place.cell != cell {
+                sums.entry(cell).or_default().merge(std::mem::take(&mut sum));
+                cell = place.cell;
             }
-            print.add(grid.digest_of(row.compared()));
+            sum.merge(grid.sum_of(place.offset, grid.digest_of(row.compared())));
             Ok(())
         })
     })?;
-    sums.entry(cell).or_default().merge(print);
-    sums.retain(|_, print| print.rows > 0);
+    sums.entry(cell).or_default().merge(sum);
+    sums.retain(|_, sum| sum.print.rows > 0);
     Ok(sums)
 }
 
-/// All of the fingerprints of both.
-pub fn merged(one: CellSums, other: CellSums) -> CellSums {
+/// What fetching the rows of a cell costs, in rows of both sides: nothing if it is equal, and little if it seems to differ by one.
+pub fn fetching(grid: &Grid, cell: i64, sums: &Sides<CellSum>) -> u64 {
+    let Sides { source, target } = sums.map(|sum| sum.print);
+    match (source == target, grid.lone_key(cell, sums)) {
+        (true, _) => 0,
+        (false, Some(_)) => 2 * LONE_COST,
+        (false, None) => source.rows + target.rows,
+    }
+}
+
+/// All of the sums of both, those of the same cell merged.
+fn merged<K: Eq + Hash, V: Default>(one: HashMap<K, V>, other: HashMap<K, V>, merge: fn(&mut V, V)) -> HashMap<K, V> {
     let (mut most, few) = if one.len() < other.len() { (other, one) } else { (one, other) };
-    few.into_iter().for_each(|(cell, print)| most.entry(cell).or_default().merge(print));
+    few.into_iter().for_each(|(cell, sum)| merge(most.entry(cell).or_default(), sum));
     most
 }
 
-fn cell_of(grid: &Grid, side: Side, key: &[u8]) -> Result<i64, Halt> {
-    let cell = grid.cell_of(key);
-    cell.ok_or_else(|| Halt::Failed(Error::new("found a key that has no position among whole numbers").on(side)))
+fn place_of(grid: &Grid, side: Side, key: &[u8]) -> Result<Place, Halt> {
+    let place = grid.place_of(key);
+    place.ok_or_else(|| Halt::Failed(Error::new("found a key that has no position among whole numbers").on(side)))
+}
+
+/// What a server says of cells is not what its rows say.
+fn miscounted(side: Side, found: u64, expected: u64) -> Halt {
+    let message = format!("found {found} rows in ranges that differ, expected the {expected} that were hashed");
+    Halt::Unhashed(Error::new(message).on(side))
 }
 
 impl Windows for Pushed<'_> {
@@ -165,12 +231,18 @@ impl Windows for Pushed<'_> {
         if self.cells.is_empty() {
             self.cells.push(0);
         }
-        let prints = |cell| sums.as_ref().map(|sums| sums.get(cell).copied().unwrap_or_default());
-        self.prints = self.cells.iter().map(prints).collect();
-        let suspect = |prints: &&Sides<Fingerprint>| prints.source != prints.target;
-        let rows = |prints: &Sides<Fingerprint>| prints.source.rows + prints.target.rows;
-        let suspects: u64 = self.prints.iter().filter(suspect).map(rows).sum();
-        if suspects * SUSPECT_ONE_IN > self.prints.iter().map(rows).sum() {
+        let (mut rows, mut fetched) = (0, 0);
+        for (index, &cell) in self.cells.iter().enumerate() {
+            let sums = sums.as_ref().map(|sums| sums.get(&cell).copied().unwrap_or_default());
+            let prints = sums.map(|sum| sum.print);
+            if prints.source != prints.target {
+                self.lone.extend(self.grid.lone_key(cell, &sums).map(|key| (index, key)));
+            }
+            rows += prints.source.rows + prints.target.rows;
+            fetched += fetching(self.grid, cell, &sums);
+            self.prints.push(prints);
+        }
+        if fetched * FETCHED_ONE_IN > rows {
             return Err(Halt::Widespread);
         }
         Ok(Some(self.prints.iter().copied().map(Evidence::hashed).collect()))
@@ -183,11 +255,12 @@ impl Windows for Pushed<'_> {
             self.watch.observer.stage("compare");
             let row_bytes = Sides { source: ROW_BYTES_GUESS, target: ROW_BYTES_GUESS };
             let aside = Aside::new(self.plan, self.watch, &self.prints, suspects, row_bytes);
-            compared = self.set_aside(suspects, &aside).and_then(|()| {
+            compared = self.set_aside(suspects, &aside).and_then(|same| {
                 aside.compare(ledger, |ledger, cells| {
                     entered = cells.end;
                     self.enter(cells, suspects, RangeOutcome::Compared, ledger)
-                })
+                })?;
+                ledger.compared(compare(&Sides::default(), same, self.plan.pairing.columns.len())).map_err(Halt::Report)
             });
         }
         let rest = if compared.is_ok() { RangeOutcome::Compared } else { RangeOutcome::Failed };

@@ -23,7 +23,7 @@ pub use deferred::{Deferred, Native};
 
 use crate::error::{Error, Result};
 use crate::model::chained::Form;
-use crate::model::grid::{CellSums, Grid, GridCells, Position, Selection};
+use crate::model::grid::{CellSums, Grid, GridCells, KeyRanges, Position, Selection};
 use crate::model::kind::Kind;
 use crate::model::row::RowBlock;
 use crate::model::schema::{Table, TableName};
@@ -110,7 +110,8 @@ pub struct Pushes {
     /// What it can hash of each column [value by value](crate::model::chained), which costs it less than sending the row;
     /// `None`: it cannot.
     pub forms: Option<Vec<Form>>,
-    /// The least and the greatest key, where the key is one column of whole numbers that fit 64 bits, and there is a row.
+    /// The least and the greatest key, where the key is one column of whole numbers that fit 64 bits, with an index by which rows
+    /// are found, and there is a row.
     pub extent: Option<(i64, i64)>,
 }
 
@@ -238,8 +239,18 @@ pub struct Scan {
 impl Scan {
     /// The cells of a grid whose rows alone are wanted, where the server can tell which those are.
     pub fn cells_told_there(&self) -> Option<&GridCells> {
-        let cells = self.cells.as_ref()?.positions()?;
-        (cells.grid.position == Position::Key || self.hashed_there).then_some(cells)
+        match self.cells.as_deref()? {
+            Selection::Cells(cells) => (cells.grid.position == Position::Key || self.hashed_there).then_some(cells),
+            Selection::Hashes(_) | Selection::Keys(_) => None,
+        }
+    }
+
+    /// The keys whose rows alone are wanted, where that is what is known of them.
+    pub fn keys(&self) -> Option<&KeyRanges> {
+        match self.cells.as_deref()? {
+            Selection::Keys(keys) => Some(keys),
+            Selection::Hashes(_) | Selection::Cells(_) => None,
+        }
     }
 }
 

@@ -65,6 +65,11 @@ impl Fingerprint {
         self.rows += other.rows;
         self.sum = self.sum.wrapping_add(other.sum);
     }
+
+    /// What is left without the rows of `other`; `None` if those are more.
+    pub fn without(self, other: Fingerprint) -> Option<Fingerprint> {
+        Some(Fingerprint { rows: self.rows.checked_sub(other.rows)?, sum: self.sum.wrapping_sub(other.sum) })
+    }
 }
 
 #[cfg(test)]

@@ -28,9 +28,12 @@ pub const NAME: &str = "sha256 of portable text, 120 bits";
 /// Hexadecimal digits of SHA-256 that make half of a row's digest: 60 bits, which are a positive number on every server.
 pub const HALF_DIGITS: usize = 15;
 
+/// Where the first half of a digest begins in it.
+pub const HIGH_FROM_BIT: u32 = 64;
+
 /// The halves of a digest put together, and the sums of halves likewise; modulo 2^128.
 pub fn joined(high: u128, low: u128) -> u128 {
-    (high << 64).wrapping_add(low)
+    (high << HIGH_FROM_BIT).wrapping_add(low)
 }
 
 /// The digest of a row whose compared values are `row`, in canonical bytes, and of these kinds: 120 bits of SHA-256.

@@ -37,7 +37,7 @@ use self::ranges::Range;
 use self::scan::{Projection, RangePart};
 use super::{Capabilities, Native, OpenOptions, Part, Parts, Pushes, Scan, Session};
 use crate::error::{Error, Result};
-use crate::model::grid::{Grid, Position};
+use crate::model::grid::Grid;
 use crate::model::schema::{Table, TableName};
 
 /// The schemes of this engine's locations.
@@ -148,7 +148,7 @@ impl Session for MysqlSession {
         let cells = scan.cells_told_there();
         let within = cells.and_then(|cells| push::within(described, scan, cells));
         // Where the server does not tell which rows lie in the cells, their keys do.
-        let places = match scan.cells.is_some() && within.is_none() {
+        let places = match scan.cells.is_some() && scan.keys().is_none() && within.is_none() {
             true => Places::of(described, scan).map_err(located)?.map(Arc::new),
             false => None,
         };
@@ -158,8 +158,8 @@ impl Session for MysqlSession {
             Box::new(RangePart { pool, described, scan, rows, projection, places, weight_bytes, least_key, bytes_read })
                 as Box<dyn Part + 'a>
         };
-        if let Some(cells) = cells.filter(|cells| cells.grid.position == Position::Key && push::is_indexed(described, scan)) {
-            let conditions = push::conditions(described, scan, cells).into_iter();
+        if let Some(keys) = scan.keys() {
+            let conditions = push::conditions(described, scan, keys).into_iter();
             let parts = conditions.map(|keys| Ok(part(scan::rows(described, scan, Some(keys), None), 0, None)));
             return Ok(Box::new(parts.collect::<Vec<_>>().into_iter()));
         }

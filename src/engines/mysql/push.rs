@@ -14,7 +14,7 @@ use super::types::{Encoding, Reading};
 use crate::engines::{Pushes, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::digest::Fingerprint;
-use crate::model::grid::{CellSums, Digest, Grid, GridCells, Position};
+use crate::model::grid::{CellSum, CellSums, Digest, Grid, GridCells, KeyRanges, Position};
 use crate::model::kind::Kind;
 use crate::model::portable::{HALF_DIGITS, joined, salt_text};
 use crate::model::schema::Type;
@@ -32,7 +32,7 @@ const RANGES_PER_STATEMENT: usize = 256;
 pub(super) fn pushes(conn: &mut Conn, described: &Described, scan: &Scan) -> Result<Pushes> {
     let able = texts(described, &scan.columns).map(|_| ());
     let extent = match &scan.columns[..scan.key_columns] {
-        [key] if able.is_ok() && is_indexed(described, scan) && described.sources[key.index].reading == Some(Reading::Integer) => {
+        [key] if is_indexed(described, scan) && described.sources[key.index].reading == Some(Reading::Integer) => {
             let name = &described.sources[key.index].quoted;
             let sql = format!("SELECT MIN({name}), MAX({name}) FROM {}", described.quoted);
             let row: Option<Row> =
@@ -45,7 +45,7 @@ pub(super) fn pushes(conn: &mut Conn, described: &Described, scan: &Scan) -> Res
 }
 
 /// Whether the index that ranges are cut by is one of the key alone.
-pub(super) fn is_indexed(described: &Described, scan: &Scan) -> bool {
+fn is_indexed(described: &Described, scan: &Scan) -> bool {
     let key = scan.columns[..scan.key_columns].iter().map(|column| column.index);
     // Years compare with numbers below 100 as if these were short for others.
     let is_year = |place: &usize| described.table.columns[*place].native.starts_with("year");
@@ -137,29 +137,33 @@ fn half(digits: &str, from: usize) -> String {
     format!("CAST(CONV(SUBSTR({digits}, {from}, {HALF_DIGITS}), 16, 10) AS SIGNED)")
 }
 
-/// The expression for the cell of a row.
-fn cell(described: &Described, scan: &Scan, grid: &Grid) -> Result<String, String> {
+/// The expression for the position of a row.
+fn position(described: &Described, scan: &Scan, grid: &Grid) -> Result<String, String> {
     let key = &scan.columns[..scan.key_columns];
-    let position = match grid.position {
+    Ok(match grid.position {
         Position::Key => format!("CAST({} AS SIGNED)", described.sources[key[0].index].quoted),
         Position::Hash => half(&sha256(described, grid, key)?, 1),
-    };
-    Ok(format!("({position} DIV {})", grid.width))
+    })
 }
 
 /// The statement that adds up the fingerprints of rows; `rows` is everything from FROM on. For each cell its rows, those
-/// of them that were hashed (a row above `max_allowed_packet` is not), and the sums of the halves of their digests.
+/// of them that were hashed (a row above `max_allowed_packet` is not), the sums of the halves of their digests, and the moment.
 ///
 /// # Errors
 ///
 /// If the rows of the scan cannot be hashed.
 pub(super) fn statement(described: &Described, scan: &Scan, grid: &Grid, rows: &str) -> Result<String, String> {
-    let (digest, cell) = (sha256(described, grid, &scan.columns)?, cell(described, scan, grid)?);
-    let sum = |from| format!("CAST(SUM({}) AS CHAR)", half("d", from));
+    let (digest, position, width) = (sha256(described, grid, &scan.columns)?, position(described, scan, grid)?, grid.width);
+    let (first, second) = (half("d", 1), half("d", 1 + HALF_DIGITS));
+    let (offset, moment) = match grid.moments {
+        // Not by >>, which makes numbers without a sign.
+        true => (format!("{position} % {width}"), format!("{first} DIV {} * o", 1_u64 << grid.weight_shift())),
+        false => ("0".to_string(), "0".to_string()),
+    };
+    let [first, second, moment] = [first, second, moment].map(|of| format!("CAST(SUM({of}) AS CHAR)"));
     Ok(format!(
-        "SELECT cell, COUNT(*), COUNT(d), {}, {} FROM (SELECT {cell} AS cell, {digest} AS d {rows} {UNMERGED}) hashed GROUP BY cell ORDER BY NULL",
-        sum(1),
-        sum(1 + HALF_DIGITS)
+        "SELECT cell, COUNT(*), COUNT(d), {first}, {second}, {moment} FROM (SELECT {position} DIV {width} AS cell, {offset} AS o, \
+         {digest} AS d {rows} {UNMERGED}) hashed GROUP BY cell ORDER BY NULL"
     ))
 }
 
@@ -172,9 +176,10 @@ pub(super) fn sums(conn: &mut Conn, statement: &str) -> Result<CellSums, Stopped
     let rows: Vec<Row> = conn.query(statement).map_err(Stopped::from)?;
     let sum = |row: &Row| {
         let count = |at: usize| row.get_opt::<u64, usize>(at)?.ok();
-        let sum = |at: usize| row.get_opt::<String, usize>(at)?.ok()?.parse::<u128>().ok();
+        let sum = |at: usize| row.get_opt::<String, usize>(at)?.ok()?.parse::<i128>().ok();
         let (rows, hashed) = (count(1)?, count(2)?);
-        (rows == hashed).then_some((integer(row, 0)?, Fingerprint { rows, sum: joined(sum(3)?, sum(4)?) }))
+        let print = || Some(Fingerprint { rows, sum: joined(sum(3)? as u128, sum(4)? as u128) });
+        if rows == hashed { Some((integer(row, 0)?, CellSum { print: print()?, moment: sum(5)? })) } else { None }
     };
     let sums: Option<CellSums> = rows.iter().map(sum).collect();
     let unhashed = || Error::new("found rows that the server did not hash").hint("they may be larger than its max_allowed_packet");
@@ -185,15 +190,15 @@ pub(super) fn sums(conn: &mut Conn, statement: &str) -> Result<CellSums, Stopped
 /// the cells of rows.
 pub(super) fn within(described: &Described, scan: &Scan, cells: &GridCells) -> Option<String> {
     let list: Vec<String> = cells.cells.iter().map(i64::to_string).collect();
-    Some(format!("{} IN ({})", cell(described, scan, &cells.grid).ok()?, list.join(", ")))
+    Some(format!("({} DIV {}) IN ({})", position(described, scan, &cells.grid).ok()?, cells.grid.width, list.join(", ")))
 }
 
-/// Conditions on the key which together hold for the rows of some cells, in the order of the key.
-pub(super) fn conditions(described: &Described, scan: &Scan, cells: &GridCells) -> Vec<String> {
+/// Conditions which together hold for the rows with some keys, in the order of these.
+pub(super) fn conditions(described: &Described, scan: &Scan, keys: &KeyRanges) -> Vec<String> {
     let name = &described.sources[scan.columns[0].index].quoted;
     let condition = |ranges: &[(i64, i64)]| {
         let terms: Vec<String> = ranges.iter().map(|(first, last)| format!("{name} BETWEEN {first} AND {last}")).collect();
         format!("({})", terms.join(" OR "))
     };
-    cells.positions().chunks(RANGES_PER_STATEMENT).map(condition).collect()
+    keys.ranges().chunks(RANGES_PER_STATEMENT).map(condition).collect()
 }

@@ -226,7 +226,7 @@ impl Part for RangePart<'_> {
         let sums = sums.map_err(|stopped| match stopped {
             Stopped::Taker { error, .. } | Stopped::Server(error) | Stopped::Line(error) => located(error),
         })?;
-        hashed(sums.values().map(|print| print.rows).sum(), self.weight_bytes())?;
+        hashed(sums.values().map(|sum| sum.print.rows).sum(), self.weight_bytes())?;
         Ok(sums)
     }
 }

@@ -197,8 +197,10 @@ impl Session for PostgresSession {
         let survey = self.survey(relation, scan)?;
         let cut = self.cut(relation, scan, &survey);
         let mut slices = ranges::slices(relation, scan, &cut, &survey.size, self.hashed_at_once);
-        if let Some(cells) = scan.cells_told_there() {
-            slices = push::slices(relation, scan, cells, self.snapshot.version_number, slices);
+        if let Some(keys) = scan.keys() {
+            slices = push::with_keys(relation, scan, keys, slices.first().map_or(0, |slice| slice.weight_bytes));
+        } else if let Some(cells) = scan.cells_told_there() {
+            slices = push::in_cells(relation, scan, cells, self.snapshot.version_number, slices);
         }
         Ok(Box::new(slices.into_iter().map(move |slice| {
             let (snapshot, bytes_read, reading) = (&self.snapshot, &self.bytes_read, Arc::clone(&reading));

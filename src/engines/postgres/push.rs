@@ -17,7 +17,7 @@ use super::types::{Cast, Wire};
 use crate::engines::{Pushes, Scan, ScanColumn};
 use crate::error::{Error, Result};
 use crate::model::digest::Fingerprint;
-use crate::model::grid::{CellSums, Digest, Grid, GridCells, Position, UNUSED_BITS};
+use crate::model::grid::{CellSum, CellSums, Digest, Grid, GridCells, KeyRanges, Position, UNUSED_BITS};
 use crate::model::kind::Kind;
 use crate::model::portable::{HALF_DIGITS, joined, salt_text};
 use crate::model::schema::Type;
@@ -45,8 +45,10 @@ pub fn pushes(client: &mut Client, relation: &Relation, scan: &Scan, version: i3
         encoding => Err(format!("the database's text is {}, expected UTF8", encoding.unwrap_or("of an unknown encoding"))),
     };
     let forms = if is_utf8 { chain::forms(relation, scan, version) } else { None };
-    let extent = match (able.is_ok() || forms.is_some(), keys::has_index(relation, scan), &scan.columns[..scan.key_columns]) {
-        (true, true, [key]) if relation.columns[key.index].read.wire == Wire::Integer => extent(client, relation, key)?,
+    let extent = match &scan.columns[..scan.key_columns] {
+        [key] if keys::has_index(relation, scan) && relation.columns[key.index].read.wire == Wire::Integer => {
+            extent(client, relation, key)?
+        }
         _ => None,
     };
     Ok(Pushes { able, forms, extent })
@@ -132,10 +134,10 @@ fn half(digits: &str, from: usize) -> String {
     format!("bit_in(textout('x' || substr({digits}, {from}, {HALF_DIGITS})), 0, 60)::int8")
 }
 
-/// The expression for the cell of a row.
-fn cell(relation: &Relation, scan: &Scan, grid: &Grid, version: i32) -> Result<String, String> {
+/// The expression for the position of a row.
+fn position(relation: &Relation, scan: &Scan, grid: &Grid, version: i32) -> Result<String, String> {
     let key = &scan.columns[..scan.key_columns];
-    let position = match grid.position {
+    Ok(match grid.position {
         Position::Key => format!("{}::int8", column(relation, &key[0])),
         Position::Hash => match &grid.digest {
             Digest::Portable => half(&sha256(grid, &texts(relation, key, version)?), 1),
@@ -144,12 +146,11 @@ fn cell(relation: &Relation, scan: &Scan, grid: &Grid, version: i32) -> Result<S
                 format!("(({hash} >> {UNUSED_BITS}) & {})", u64::MAX >> UNUSED_BITS)
             }
         },
-    };
-    Ok(format!("{position} / {}", grid.width))
+    })
 }
 
 /// The statement that adds up the fingerprints of the rows of a slice: for each cell its rows, those of them that were
-/// hashed, and the sums of the halves of their digests.
+/// hashed, the sums of the halves of their digests, and the moment.
 ///
 /// # Errors
 ///
@@ -162,20 +163,25 @@ pub fn statement(
     from: &str,
     condition: &str,
 ) -> Result<String, String> {
-    let (digest, high, low) = match &grid.digest {
+    let sum = |of: &str| format!("sum({of})");
+    let (digest, upper, high, low) = match &grid.digest {
         Digest::Portable => {
-            let sum = |from| format!("sum({})", half("d", from));
-            (sha256(grid, &texts(relation, &scan.columns, version)?), sum(1), sum(1 + HALF_DIGITS))
+            let (first, second) = (half("d", 1), half("d", 1 + HALF_DIGITS));
+            (sha256(grid, &texts(relation, &scan.columns, version)?), first.clone(), sum(&first), sum(&second))
         }
         Digest::Chained(forms) => {
-            (chain::hash(relation, &scan.columns, grid, forms, version)?, "0".to_string(), "sum(d)".to_string())
+            (chain::hash(relation, &scan.columns, grid, forms, version)?, "d".to_string(), "0".to_string(), sum("d"))
         }
+    };
+    let (position, width) = (position(relation, scan, grid, version)?, grid.width);
+    let (offset, moment) = match grid.moments {
+        true => (format!("{position} % {width}"), sum(&format!("({upper} >> {}) * o", grid.weight_shift()))),
+        false => ("0".to_string(), "0".to_string()),
     };
     // Without `offset 0` the digest would be computed once for each place that it is used at.
     Ok(format!(
-        "select cell, count(*), count(d), {high}, {low} from (select {} as cell, {digest} as d from {from} \
-         where {condition} offset 0) hashed group by cell",
-        cell(relation, scan, grid, version)?
+        "select cell, count(*), count(d), {high}, {low}, {moment} from (select {position} / {width} as cell, {offset} as o, \
+         {digest} as d from {from} where {condition} offset 0) hashed group by cell"
     ))
 }
 
@@ -206,9 +212,9 @@ pub fn on_pages(statement: &str, pages: impl Iterator<Item = Pages>) -> String {
 pub fn sums(client: &mut Client, statement: &str, hashed: &mut dyn FnMut(u64) -> Result<()>) -> Result<CellSums> {
     let (mut sums, mut untold_rows, mut told) = (CellSums::new(), 0, Ok(()));
     let ran = client.texts_one_by_one(statement, |row| {
-        told = sum(&row).and_then(|(cell, print)| {
-            sums.entry(cell).or_default().merge(print);
-            untold_rows += print.rows;
+        told = sum(&row).and_then(|(cell, sum)| {
+            sums.entry(cell).or_default().merge(sum);
+            untold_rows += sum.print.rows;
             if untold_rows > ROWS_PER_NEWS { hashed(std::mem::take(&mut untold_rows)) } else { Ok(()) }
         });
         if told.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -219,34 +225,30 @@ pub fn sums(client: &mut Client, statement: &str, hashed: &mut dyn FnMut(u64) ->
 }
 
 /// The sums of a cell.
-fn sum(row: &SimpleQueryRow) -> Result<(i64, Fingerprint)> {
+fn sum(row: &SimpleQueryRow) -> Result<(i64, CellSum)> {
     let number = |at: usize| row.try_get(at).ok()??.parse::<i128>().ok();
     let sums = || {
         let (cell, rows, hashed) = (i64::try_from(number(0)?).ok()?, number(1)?, number(2)?);
         let print = Fingerprint { rows: u64::try_from(rows).ok()?, sum: joined(number(3)? as u128, number(4)? as u128) };
-        (rows == hashed).then_some((cell, print))
+        (rows == hashed).then_some((cell, CellSum { print, moment: number(5)? }))
     };
     sums().ok_or_else(|| Error::new("found rows that the server did not hash"))
 }
 
-/// The slices that hold the rows of some cells, out of the `slices` of the whole table: all of these where the server
-/// cannot tell the cells of rows.
-pub fn slices(relation: &Relation, scan: &Scan, cells: &GridCells, version: i32, slices: Vec<Slice>) -> Vec<Slice> {
-    if cells.grid.position == Position::Hash || !keys::has_index(relation, scan) {
-        let Ok(cell) = cell(relation, scan, &cells.grid, version) else { return slices };
-        let list: Vec<String> = cells.cells.iter().map(i64::to_string).collect();
-        // A subquery is hashed once; an array is searched from end to end for each row before PostgreSQL 14.
-        let within = format!("{cell} in (select unnest('{{{}}}'::int8[]))", list.join(","));
-        let narrowed = |slice: Slice| Slice {
-            condition: format!("{} and {within}", slice.condition),
-            pages: None,
-            has_places: false,
-            ..slice
-        };
-        return slices.into_iter().map(narrowed).collect();
-    }
+/// The `slices` of the whole table, with the rows of some cells alone: with all rows where the server cannot tell the cells of rows.
+pub fn in_cells(relation: &Relation, scan: &Scan, cells: &GridCells, version: i32, slices: Vec<Slice>) -> Vec<Slice> {
+    let Ok(position) = position(relation, scan, &cells.grid, version) else { return slices };
+    let list: Vec<String> = cells.cells.iter().map(i64::to_string).collect();
+    // A subquery is hashed once; an array is searched from end to end for each row before PostgreSQL 14.
+    let within = format!("{position} / {} in (select unnest('{{{}}}'::int8[]))", cells.grid.width, list.join(","));
+    let narrowed =
+        |slice: Slice| Slice { condition: format!("{} and {within}", slice.condition), pages: None, has_places: false, ..slice };
+    slices.into_iter().map(narrowed).collect()
+}
+
+/// Slices of a table's rows with some keys, by the index; one is about so many bytes.
+pub fn with_keys(relation: &Relation, scan: &Scan, keys: &KeyRanges, weight_bytes: u64) -> Vec<Slice> {
     let (name, from) = (column(relation, &scan.columns[0]), keys::source(relation.class, &relation.table.name));
-    let weight_bytes = slices.first().map_or(0, |slice| slice.weight_bytes);
     let slice = |ranges: &[(i64, i64)]| {
         let (firsts, lasts): (Vec<String>, Vec<String>) =
             ranges.iter().map(|(first, last)| (first.to_string(), last.to_string())).unzip();
@@ -264,5 +266,5 @@ pub fn slices(relation: &Relation, scan: &Scan, cells: &GridCells, version: i32,
             has_places: false,
         }
     };
-    cells.positions().chunks(RANGES_PER_STATEMENT).map(slice).collect()
+    keys.ranges().chunks(RANGES_PER_STATEMENT).map(slice).collect()
 }
