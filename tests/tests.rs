@@ -5,6 +5,7 @@ mod cli; // exit codes, messages, what is written where
 mod conformance; // one suite for every engine
 mod databases; // databases of a test's own, on throwaway servers or in a file
 mod faults; // files and engines that fail: never a verdict of equal
+mod fetching; // which rows come over, of those that servers hashed
 mod formats; // every file format against every other
 mod interrupts; // signals and closed pipes
 mod keys; // NULL keys, duplicates, order, gaps; tables and columns

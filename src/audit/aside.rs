@@ -10,7 +10,7 @@ use super::run::{Run, Span};
 use super::spool::{PARTITIONS_MAX, Spool};
 use super::windows::{Halt, Watch};
 use crate::error::Result;
-use crate::model::digest::{Fingerprint, key_hash};
+use crate::model::digest::key_hash;
 use crate::model::row::Row;
 use crate::sides::{Side, Sides};
 
@@ -26,22 +26,21 @@ pub struct Aside<'a> {
 }
 
 impl<'a> Aside<'a> {
-    /// Room for the rows of the cells `suspects`, among those that `prints` has the fingerprints of; `row_bytes` is about
-    /// what a row of each side takes. Partitions fit in memory, as far as their number allows.
+    /// Room for the rows of the cells `suspects`, among `cells` cells, which take about `bytes_of` each. Partitions fit in memory, as far
+    /// as their number allows.
     pub fn new(
         plan: &'a Plan,
         watch: &'a Watch<'a>,
-        prints: &[Sides<Fingerprint>],
-        suspects: &[usize],
-        row_bytes: Sides<u64>,
+        cells: usize,
+        suspects: impl Iterator<Item = usize> + Clone,
+        bytes_of: impl Fn(usize) -> u64,
     ) -> Self {
-        let bytes_of = |cell: usize| prints[cell].source.rows * row_bytes.source + prints[cell].target.rows * row_bytes.target;
-        let total: u64 = suspects.iter().map(|&cell| bytes_of(cell)).sum();
+        let total: u64 = suspects.clone().map(&bytes_of).sum();
         let share = (plan.limits.window_bytes / 4).max(total / (PARTITIONS_MAX as u64 - 1)).max(1);
-        let mut partition_of = vec![0; prints.len()];
+        let mut partition_of = vec![0; cells];
         let mut partitions: Vec<Vec<usize>> = Vec::new();
         let mut before = 0;
-        for &cell in suspects {
+        for cell in suspects {
             let partition = (before / share) as usize;
             before += bytes_of(cell);
             // A cell larger than a share leaves no gap in the numbers.
@@ -58,16 +57,16 @@ impl<'a> Aside<'a> {
         Aside { plan, watch, partition_of, partitions, spools }
     }
 
-    /// Sets a row of a cell aside.
+    /// Sets some rows aside, each with its cell.
     ///
     /// # Errors
     ///
-    /// If it cannot be spilled.
-    pub fn push(&self, side: Side, cell: usize, row: Row<'_>) -> Result<()> {
-        self.spools.get(side).push(usize::from(self.partition_of[cell]), row)
+    /// If they cannot be spilled.
+    pub fn push<'r>(&self, side: Side, rows: impl Iterator<Item = (usize, Row<'r>)>) -> Result<()> {
+        self.spools.get(side).push(rows.map(|(cell, row)| (self.partition_of[cell], row)).collect())
     }
 
-    /// Compares all that was set aside, and tells `done` of the cells up to which that came.
+    /// Compares what was set aside, of that the rows for whose key hash `wanted` holds, and tells `done` of the cells up to which that came.
     ///
     /// # Errors
     ///
@@ -75,11 +74,12 @@ impl<'a> Aside<'a> {
     pub fn compare(
         &self,
         ledger: &mut Ledger<'_>,
+        wanted: &(dyn Fn(u64) -> bool + Sync),
         mut done: impl FnMut(&mut Ledger<'_>, Indexes<usize>) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
         let mut compared = 0;
         for (partition, members) in self.partitions.iter().enumerate() {
-            self.partition(partition, 0..=u64::MAX, ledger)?;
+            self.partition(partition, 0..=u64::MAX, wanted, ledger)?;
             self.spools.as_ref().map(|spool| spool.forget(partition));
             let next = members.last().map_or(compared, |last| last + 1);
             done(ledger, compared..next)?;
@@ -89,15 +89,21 @@ impl<'a> Aside<'a> {
     }
 
     /// Compares a partition; the part of it whose key hashes lie in `hashes`.
-    fn partition(&self, partition: usize, hashes: RangeInclusive<u64>, ledger: &mut Ledger<'_>) -> Result<(), Halt> {
+    fn partition(
+        &self,
+        partition: usize,
+        hashes: RangeInclusive<u64>,
+        wanted: &(dyn Fn(u64) -> bool + Sync),
+        ledger: &mut Ledger<'_>,
+    ) -> Result<(), Halt> {
         self.watch.check()?;
-        let load = |side: Side| self.load(self.spools.get(side), partition, &hashes);
+        let load = |side: Side| self.load(self.spools.get(side), partition, &hashes, wanted);
         let (source, target) = rayon::join(|| load(Side::Source), || load(Side::Target));
         let (Some(source), Some(target)) = (source.map_err(Halt::Failed)?, target.map_err(Halt::Failed)?) else {
             let (low, high) = hashes.into_inner();
             let middle = low + (high - low) / 2;
-            self.partition(partition, low..=middle, ledger)?;
-            return self.partition(partition, middle + 1..=high, ledger);
+            self.partition(partition, low..=middle, wanted, ledger)?;
+            return self.partition(partition, middle + 1..=high, wanted, ledger);
         };
         let spans = Sides { source, target }.map(Span::of);
         ledger.compared(compare(&spans, 0, self.plan.pairing.columns.len())).map_err(Halt::Report)
@@ -105,13 +111,20 @@ impl<'a> Aside<'a> {
 
     /// The rows of a partition whose key hashes lie in `hashes`; `None` if they are too many to hold and the hashes
     /// can be cut in two.
-    fn load(&self, spool: &Spool, partition: usize, hashes: &RangeInclusive<u64>) -> Result<Option<Run>> {
+    fn load(
+        &self,
+        spool: &Spool,
+        partition: usize,
+        hashes: &RangeInclusive<u64>,
+        wanted: &dyn Fn(u64) -> bool,
+    ) -> Result<Option<Run>> {
         let limit_bytes = (self.plan.limits.window_bytes / 4) as usize;
         let divisible = hashes.start() < hashes.end();
         let mut run = Run::default();
         let mut too_large = false;
         spool.read(partition, |row| {
-            if too_large || !hashes.contains(&key_hash(row.key())) {
+            let hash = key_hash(row.key());
+            if too_large || !hashes.contains(&hash) || !wanted(hash) {
                 return;
             }
             run.push_row(row, &self.plan.digester);

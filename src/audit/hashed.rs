@@ -2,8 +2,8 @@
 //!
 //! The first reading of a side gives the fingerprints of all its cells. Only rows of cells that differ are read a
 //! second time, by their places if they are few and the engine can; they are set aside by partition and then compared
-//! partition by partition. When most cells differ the second reading takes nearly all rows, and is then just that: one
-//! streaming comparison through the spool.
+//! partition by partition. Where it is known before that many cells will differ, all rows are set aside as they first come,
+//! and there is no second reading.
 
 use std::ops::Range as Indexes;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::aside::Aside;
 use super::ledger::Ledger;
+use super::method::Method;
 use super::plan::Plan;
 use super::repeats::count_repeated;
 use super::run::{Peculiarities, has_null};
@@ -22,7 +23,6 @@ use crate::error::{Error, Result};
 use crate::model::digest::{Fingerprint, key_hash};
 use crate::model::grid::Selection;
 use crate::model::range::{CellSet, Evidence, RangeOutcome, RangeRecord};
-use crate::model::row::Row;
 use crate::sides::{Side, Sides};
 
 /// The one window of a table that is read by key hash.
@@ -31,6 +31,8 @@ pub struct Hashed<'a> {
     sessions: &'a Sides<Box<dyn Session>>,
     watch: &'a Watch<'a>,
     prints: Vec<Sides<Fingerprint>>,
+    /// Where the first reading sets all rows aside.
+    aside: Option<Aside<'a>>,
     /// What the first reading came to.
     first: Sides<Sums>,
     done: bool,
@@ -48,18 +50,15 @@ struct Sums {
 
 impl<'a> Hashed<'a> {
     /// The window of a table.
-    pub fn new(plan: &'a Plan, sessions: &'a Sides<Box<dyn Session>>, watch: &'a Watch<'a>) -> Self {
-        Hashed { plan, sessions, watch, prints: Vec::new(), first: Sides::default(), done: false }
+    pub fn new(plan: &'a Plan, sessions: &'a Sides<Box<dyn Session>>, watch: &'a Watch<'a>, method: &Method) -> Self {
+        let cells = plan.cells.count();
+        let bytes_of_cell = (plan.bytes.source + plan.bytes.target) / cells as u64;
+        let aside = method.sets_all_aside.then(|| Aside::new(plan, watch, cells, 0..cells, |_| bytes_of_cell));
+        Hashed { plan, sessions, watch, prints: Vec::new(), aside, first: Sides::default(), done: false }
     }
 
-    /// Reads a side and adds up its cells; each row is also given to `each`. At most `hashes_max` key hashes are kept.
-    fn sums(
-        &self,
-        side: Side,
-        scan: &Scan,
-        hashes_max: u64,
-        each: impl Fn(Row<'_>, u64) -> Result<()> + Sync,
-    ) -> Result<Sums, Halt> {
+    /// Reads a side and adds up its cells; all rows are set aside if there is where. At most `hashes_max` key hashes are kept.
+    fn sums(&self, side: Side, scan: &Scan, hashes_max: u64, aside: Option<&Aside<'_>>) -> Result<Sums, Halt> {
         let (cells, digester) = (self.plan.cells, &self.plan.digester);
         // Counted over all threads, so that whether there are too many does not depend on how many threads there are.
         let hashed = AtomicU64::new(0);
@@ -72,12 +71,14 @@ impl<'a> Hashed<'a> {
                 let keeps = hashed.fetch_add(rows, Relaxed) + rows <= hashes_max;
                 for row in block.iter() {
                     let hash = key_hash(row.key());
-                    each(row, hash).map_err(Halt::Failed)?;
                     digests.push((cells.of(hash), digester.digest(row.compared())));
                     sums.null_key_rows += u64::from(has_null(row.key()));
                     if keeps {
                         sums.hashes.push(hash);
                     }
+                }
+                if let Some(aside) = aside {
+                    aside.push(side, digests.iter().map(|(cell, _)| *cell).zip(block.iter())).map_err(Halt::Failed)?;
                 }
                 // Cells lie all over a table larger than the nearest caches: one after the other, with nothing between, they
                 // are waited for many at a time.
@@ -103,7 +104,7 @@ impl<'a> Hashed<'a> {
         let set = Arc::new(Selection::Hashes(CellSet::new(cells, |cell| suspects.binary_search(&cell).is_ok())));
         let read = |side: Side| {
             let scan = Scan { cells: Some(Arc::clone(&set)), any_order: true, ..self.plan.scans.get(side).clone() };
-            let sums = self.sums(side, &scan, 0, |row, hash| aside.push(side, cells.of(hash), row))?;
+            let sums = self.sums(side, &scan, 0, Some(aside))?;
             match suspects.iter().all(|&cell| sums.cells[cell] == *self.prints[cell].get(side)) {
                 true => Ok(()),
                 false => Err(Halt::Failed(Error::new("rows changed between two readings").on(side))),
@@ -126,7 +127,7 @@ impl<'a> Hashed<'a> {
         for side in Side::BOTH {
             let sums = self.first.get_mut(side);
             let rows: u64 = sums.cells.iter().map(|cell| cell.rows).sum();
-            if sums.hashes.len() as u64 != rows {
+            if sums.hashes.len() as u64 != rows && !self.plan.distinct_keys {
                 ledger.counts.repetitions_unknown = true;
                 sums.hashes.clear();
             }
@@ -144,10 +145,13 @@ impl Windows for Hashed<'_> {
         if std::mem::replace(&mut self.done, true) {
             return Ok(None);
         }
-        let hashes_max = self.plan.limits.window_bytes / 2 / size_of::<u64>() as u64;
+        let hashes_max = match self.plan.distinct_keys {
+            true => 0,
+            false => self.plan.limits.window_bytes / 2 / size_of::<u64>() as u64,
+        };
         let read = |side: Side| {
             let scan = Scan { any_order: true, ..self.plan.scans.get(side).clone() };
-            self.sums(side, &scan, hashes_max, |_, _| Ok(()))
+            self.sums(side, &scan, hashes_max, self.aside.as_ref())
         };
         let (source, target) = rayon::join(|| read(Side::Source), || read(Side::Target));
         self.first = Sides { source: source?, target: target? };
@@ -163,11 +167,22 @@ impl Windows for Hashed<'_> {
             return self.enter(0..cells, suspects, RangeOutcome::Equal, ledger);
         }
         self.watch.observer.stage("compare");
-        let mean = |sums: &Sums| sums.bytes / sums.cells.iter().map(|cell| cell.rows).sum::<u64>().max(1) + 1;
-        let aside = Aside::new(self.plan, self.watch, &self.prints, suspects, self.first.as_ref().map(mean));
+        let (aside, read) = match self.aside.take() {
+            Some(aside) => (aside, Ok(())),
+            None => {
+                let mean = |sums: &Sums| sums.bytes / sums.cells.iter().map(|cell| cell.rows).sum::<u64>().max(1) + 1;
+                let row_bytes = self.first.as_ref().map(mean);
+                let bytes_of =
+                    |cell: usize| Side::BOTH.map(|side| self.prints[cell].get(side).rows * row_bytes.get(side)).iter().sum();
+                let aside = Aside::new(self.plan, self.watch, cells, suspects.iter().copied(), bytes_of);
+                let read = self.set_aside(suspects, &aside);
+                (aside, read)
+            }
+        };
+        let is_suspect = CellSet::new(self.plan.cells, |cell| suspects.binary_search(&cell).is_ok());
         let mut entered = 0;
-        let compared = self.set_aside(suspects, &aside).and_then(|()| {
-            aside.compare(ledger, |ledger, cells| {
+        let compared = read.and_then(|()| {
+            aside.compare(ledger, &|hash| is_suspect.contains(hash), |ledger, cells| {
                 entered = cells.end;
                 self.enter(cells, suspects, RangeOutcome::Compared, ledger)
             })

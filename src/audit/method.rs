@@ -69,6 +69,9 @@ pub struct Method {
     pub domain: Domain,
     /// The cells of pushed fingerprints, if a side pushes.
     pub grid: Option<Grid>,
+    /// Whether rows that are read by key hash are all set aside as they first come: so many will have to be compared that reading them a
+    /// second time would take longer.
+    pub sets_all_aside: bool,
     /// Why it is read so.
     pub why: String,
 }
@@ -85,6 +88,9 @@ const CHAINED_MARGIN: f64 = 0.75;
 const KEY_CELLS_MAX: f64 = 262_144.0;
 /// Where fetching costs more than fetching one row in this many, nothing but a slow line is worth it.
 const FAST_FETCHED_ONE_IN: u64 = 8;
+/// If more than one row in this many lies in ranges of key hashes that differ, all are set aside as they first come: engines fetch by their
+/// places no more than that.
+const ASIDE_ONE_IN: u64 = 10;
 /// Fetching a row of a cell that differs, and setting it aside, costs about as much as streaming so many.
 const FETCHING: f64 = 3.0;
 /// A cell costs about as much as fetching so many rows.
@@ -104,15 +110,31 @@ const PARTS_TO_JUDGE_BY: usize = 4;
 impl Method {
     /// Both sides are streamed.
     pub fn stream(domain: Domain, why: impl Into<String>) -> Self {
-        Method { ways: Sides { source: Way::Stream, target: Way::Stream }, domain, grid: None, why: why.into() }
+        Method {
+            ways: Sides { source: Way::Stream, target: Way::Stream },
+            domain,
+            grid: None,
+            sets_all_aside: false,
+            why: why.into(),
+        }
+    }
+
+    /// The same of a table of which about this share of the rows differs, if that is known.
+    fn where_differs(self, changed: Option<f64>, plan: &Plan) -> Self {
+        let rows_per_cell = plan.rows.source.max(plan.rows.target) as f64 / plan.cells.count() as f64;
+        let suspect = expected(changed.unwrap_or(0.0), rows_per_cell, false);
+        Method { sets_all_aside: suspect * ASIDE_ONE_IN as f64 > 1.0, ..self }
     }
 
     /// How the table is read in place of this, once that has ended so; `None`: it is over.
     pub fn instead(&self, plan: &Plan, end: &Result<(), Halt>) -> Option<Method> {
         match end {
-            Err(Halt::Unordered) if self.domain == Domain::KeyOrder => Some(Method::stream(Domain::KeyHash, self.why.clone())),
-            Err(Halt::Widespread) if self.grid.is_some() => {
-                Some(Method::stream(plan.domain, format!("{}, and then streamed: much of the table differs", self.why)))
+            Err(Halt::Unordered) if self.domain == Domain::KeyOrder => {
+                Some(Method { sets_all_aside: self.sets_all_aside, ..Method::stream(Domain::KeyHash, self.why.clone()) })
+            }
+            Err(Halt::Widespread { changed }) if self.grid.is_some() => {
+                let why = format!("{}, and then streamed: much of the table differs", self.why);
+                Some(Method::stream(plan.domain, why).where_differs(Some(*changed), plan))
             }
             Err(Halt::Unhashed(error)) if self.grid.is_some() => {
                 Some(Method::stream(plan.domain, format!("{}, and then streamed: {error}", self.why)))
@@ -228,7 +250,6 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
     let seconds = |pilot: &Sides<Pilot>| Sides::from_fn(|side| pilot.get(side).seconds_for(*plan.rows.get(side)));
     let one_in = if is_slow(&streamed) { FETCHED_ONE_IN } else { FAST_FETCHED_ONE_IN };
     let is_widespread = |fetched: f64| fetched * one_in as f64 > 1.0;
-    let widespread = Method::stream(plan.domain, "much of what a pilot read differs");
     let are_servers = Side::BOTH.into_iter().all(|side| plan.pushes.get(side).is_able());
     let by_stream = seconds(&streamed);
     let mut best = (Method::stream(plan.domain, format!("the line is fast: {}", rates(&streamed))), by_stream);
@@ -247,10 +268,11 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
             continue;
         }
         let changed = pilot::share_changed(plan, &streamed).map_err(Halt::Failed)?;
+        let widespread = || Method::stream(plan.domain, "much of what a pilot read differs").where_differs(changed, plan);
         let (grid, per_cell) = grid(plan, sessions, &hashing, changed).map_err(Halt::Failed)?;
         let expected = changed.map_or(0.0, |changed| expected(changed, per_cell, grid.moments));
         if is_widespread(expected) {
-            return Ok(widespread);
+            return Ok(widespread());
         }
         let hashed = match Pilot::hash(plan, sessions, watch, hashing.ways(), &grid) {
             Err(Halt::Failed(error) | Halt::Unhashed(error)) => {
@@ -261,7 +283,7 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
         };
         let fetched = pilot::share_fetched(&hashed, &grid).unwrap_or(0.0).max(expected);
         if is_widespread(fetched) {
-            return Ok(widespread);
+            return Ok(widespread());
         }
         let by_hash = seconds(&hashed);
         let estimate =
@@ -280,7 +302,7 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
         if total(&by_hash) * margin + total(&by_stream) * fetched * FETCHING < total(&best.1) {
             best = (pushed(grid, hashing.ways(), why), by_hash);
         } else {
-            best.0.why = why;
+            best.0 = Method { why, ..best.0.where_differs(changed, plan) };
         }
     }
     Ok(best.0)
@@ -291,7 +313,7 @@ fn rates(pilots: &Sides<Pilot>) -> String {
 }
 
 fn pushed(grid: Grid, ways: Sides<Way>, why: String) -> Method {
-    Method { ways, domain: grid.domain(), why, grid: Some(grid) }
+    Method { ways, domain: grid.domain(), why, grid: Some(grid), sets_all_aside: false }
 }
 
 /// The grid of a table, of whose rows about the share `changed` differ, if that is known; and how many rows a cell of it is meant to hold.

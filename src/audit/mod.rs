@@ -98,7 +98,7 @@ fn audit_by(
         let mut windows: Box<dyn Windows + '_> = match (&method.grid, method.domain) {
             (Some(grid), _) => Box::new(Pushed::new(plan, sessions, watch, method.ways, grid)),
             (None, Domain::KeyOrder) => Box::new(Ordered::new(plan, sessions, watch, scope)?),
-            (None, Domain::KeyHash) => Box::new(Hashed::new(plan, sessions, watch)),
+            (None, Domain::KeyHash) => Box::new(Hashed::new(plan, sessions, watch, method)),
         };
         while let Some(evidence) = windows.fingerprint()? {
             let suspects = narrow::narrow(&evidence);

@@ -76,9 +76,9 @@ pub struct Plan {
     pub rows: Sides<u64>,
     /// See there.
     pub bytes: Sides<u64>,
-    /// Whether both sides declare that the key is unique.
-    pub unique_key: bool,
-    /// Whether it is, and is one column of whole numbers that fit 64 bits.
+    /// Whether no key repeats on either side: both declare that it is unique, and keys that are the same here are so there as well.
+    pub distinct_keys: bool,
+    /// Whether the key is unique, and one column of whole numbers that fit 64 bits.
     pub whole_key: bool,
 }
 
@@ -108,6 +108,7 @@ pub fn plan(
     let cells = Cells::for_rows(rows.source.max(rows.target), rows_per_cell);
     let bytes = tables.as_ref().map(|table| table.bytes.unwrap_or(0));
     let unique_key = !pairing.no_key && Side::BOTH.into_iter().all(|side| declares_key(&pairing, side, tables.get(side)));
+    let distinct_keys = unique_key && pairing.key().iter().all(|column| column.declared.is_none());
     let whole_key = unique_key && pairing.key_columns == 1 && Side::BOTH.into_iter().all(|side| fits_position(&pairing, side));
     let pushes = match limits.method.asks_servers(bytes, limits.pilot_bytes) {
         true => {
@@ -115,7 +116,7 @@ pub fn plan(
         }
         false => Sides::default(),
     };
-    Ok(Plan { pairing, scans, domain, cells, limits, digester, pushes, rows, bytes, unique_key, whole_key })
+    Ok(Plan { pairing, scans, domain, cells, limits, digester, pushes, rows, bytes, distinct_keys, whole_key })
 }
 
 /// Whether a side declares the key to be unique, and never NULL.

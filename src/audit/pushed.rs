@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::model::digest::Fingerprint;
 use crate::model::grid::{CellSum, CellSums, Grid, GridCells, KeyRanges, Place, Position, Selection};
 use crate::model::range::{Evidence, RangeOutcome, RangeRecord};
+use crate::model::row::Row;
 use crate::sides::{Side, Sides};
 
 /// If [fetching](fetching) costs more than fetching one row in this many, all rows are streamed.
@@ -134,12 +135,15 @@ impl<'a> Pushed<'a> {
             let of_part = |part| {
                 let mut found: HashMap<usize, Fingerprint> = HashMap::new();
                 self.watch.read(side, part, |block| {
-                    block.iter().try_for_each(|row| {
+                    let cell_of = |row: Row<'_>| {
                         let cell = self.cells.binary_search(&place_of(self.grid, side, row.key())?.cell);
-                        let cell = cell.map_err(|_| Halt::Failed(Error::new("found a row in a cell that has none").on(side)))?;
-                        found.entry(cell).or_default().add(self.grid.digest_of(row.compared()));
-                        aside.push(side, cell, row).map_err(Halt::Failed)
-                    })
+                        cell.map_err(|_| Halt::Failed(Error::new("found a row in a cell that has none").on(side)))
+                    };
+                    let cells = block.iter().map(cell_of).collect::<Result<Vec<usize>, Halt>>()?;
+                    for (cell, row) in cells.iter().zip(block.iter()) {
+                        found.entry(*cell).or_default().add(self.grid.digest_of(row.compared()));
+                    }
+                    aside.push(side, cells.into_iter().zip(block.iter())).map_err(Halt::Failed)
                 })?;
                 Ok(found)
             };
@@ -243,20 +247,22 @@ impl Windows for Pushed<'_> {
             self.prints.push(prints);
         }
         if fetched * FETCHED_ONE_IN > rows {
-            return Err(Halt::Widespread);
+            let share = fetched as f64 / rows as f64;
+            let rows_per_cell = rows as f64 / self.cells.len() as f64 / 2.0;
+            return Err(Halt::Widespread { changed: 1.0 - (1.0 - share).powf(1.0 / rows_per_cell) });
         }
         Ok(Some(self.prints.iter().copied().map(Evidence::hashed).collect()))
     }
 
     fn compare(&mut self, suspects: &[usize], ledger: &mut Ledger<'_>) -> Result<(), Halt> {
-        ledger.counts.repetitions_unknown = !self.plan.unique_key;
+        ledger.counts.repetitions_unknown = !self.plan.distinct_keys;
         let (mut entered, mut compared) = (0, Ok(()));
         if !suspects.is_empty() {
             self.watch.observer.stage("compare");
-            let row_bytes = Sides { source: ROW_BYTES_GUESS, target: ROW_BYTES_GUESS };
-            let aside = Aside::new(self.plan, self.watch, &self.prints, suspects, row_bytes);
+            let bytes_of = |cell: usize| (self.prints[cell].source.rows + self.prints[cell].target.rows) * ROW_BYTES_GUESS;
+            let aside = Aside::new(self.plan, self.watch, self.cells.len(), suspects.iter().copied(), bytes_of);
             compared = self.set_aside(suspects, &aside).and_then(|same| {
-                aside.compare(ledger, |ledger, cells| {
+                aside.compare(ledger, &|_| true, |ledger, cells| {
                     entered = cells.end;
                     self.enter(cells, suspects, RangeOutcome::Compared, ledger)
                 })?;

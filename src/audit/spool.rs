@@ -46,19 +46,23 @@ impl Spool {
         }
     }
 
-    /// Sets a row aside.
+    /// Sets some rows aside, each in a partition. Those of one partition are written together: one by one, each would wait for memory
+    /// that is in no cache.
     ///
     /// # Errors
     ///
     /// If rows have to be spilled and cannot be.
-    pub fn push(&self, partition: usize, row: Row<'_>) -> Result<()> {
-        let mut partition = lock(&self.partitions[partition]);
-        partition.rows.push(row);
-        let size = row.bytes().len() as u64 + ROW_OVERHEAD_BYTES;
-        if self.held_bytes.fetch_add(size, Relaxed) + size > self.limit_bytes {
-            self.spill(&mut partition)?;
-        }
-        Ok(())
+    pub fn push(&self, mut rows: Vec<(u16, Row<'_>)>) -> Result<()> {
+        rows.sort_by_key(|(partition, _)| *partition);
+        rows.chunk_by(|(one, _), (next, _)| one == next).try_for_each(|of_one| {
+            let mut partition = lock(&self.partitions[usize::from(of_one[0].0)]);
+            of_one.iter().for_each(|(_, row)| partition.rows.push(*row));
+            let size = of_one.iter().map(|(_, row)| row.bytes().len() as u64 + ROW_OVERHEAD_BYTES).sum();
+            if self.held_bytes.fetch_add(size, Relaxed) + size > self.limit_bytes {
+                self.spill(&mut partition)?;
+            }
+            Ok(())
+        })
     }
 
     /// Moves the rows of a partition to its file.

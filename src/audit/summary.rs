@@ -36,7 +36,7 @@ pub fn close(
         Err(Halt::Report(error)) => return Err(error.incomplete()),
         Err(Halt::Failed(error) | Halt::Unhashed(error)) => errors.push(with_advice(&error)),
         Err(Halt::Interrupted) => errors.push("interrupted before everything was compared".to_string()),
-        Err(Halt::Unordered | Halt::Widespread) => errors.push("found no way to read the rows".to_string()),
+        Err(Halt::Unordered | Halt::Widespread { .. }) => errors.push("found no way to read the rows".to_string()),
     }
     if let Some(range) = ledger.counts.coverage.rest() {
         ledger.range(&RangeRecord { range, evidence: Evidence::default(), outcome: RangeOutcome::Failed })?;

@@ -39,7 +39,10 @@ pub enum Halt {
     /// A server cannot hash its rows: they have to be streamed.
     Unhashed(Error),
     /// So many ranges differ that the rows of all of them are better streamed.
-    Widespread,
+    Widespread {
+        /// The share of the rows that differ, if they are scattered.
+        changed: f64,
+    },
     /// The report could not be written: there is no point in going on.
     Report(Error),
 }
