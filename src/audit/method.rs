@@ -252,23 +252,30 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
     let is_widespread = |fetched: f64| fetched * one_in as f64 > 1.0;
     let are_servers = Side::BOTH.into_iter().all(|side| plan.pushes.get(side).is_able());
     let by_stream = seconds(&streamed);
-    let mut best = (Method::stream(plan.domain, format!("the line is fast: {}", rates(&streamed))), by_stream);
     let hashings = [(Hashing::chained(&plan.pushes), CHAINED_MARGIN), (Hashing::portable(&plan.pushes).ok(), PORTABLE_MARGIN)];
-    for (hashing, margin) in hashings.into_iter().filter_map(|(hashing, margin)| Some((hashing?, margin))) {
+    let hashings: Vec<_> = hashings.into_iter().filter_map(|(hashing, margin)| Some((hashing?, margin))).collect();
+    let gains = |hashing: &Hashing, ways: &Sides<Way>| {
         // Value by value also on a fast line; but not by cells of key hashes if one side has to be streamed for it, for if
         // rows differ much of that side is streamed again.
         let is_cheap = matches!(hashing.digest, Digest::Chained(_))
             && are_servers
             && (plan.whole_key || hashing.ways() == Sides { source: Way::Push, target: Way::Push });
-        let gains = |side: &Side| {
-            let streams = *best.0.ways.get(*side) == Way::Stream;
-            streams && *hashing.there.get(*side) && (is_cheap || streamed.get(*side).is_slow())
-        };
-        if !Side::BOTH.iter().any(gains) {
+        Side::BOTH.into_iter().any(|side| {
+            let streams = *ways.get(side) == Way::Stream;
+            streams && *hashing.there.get(side) && (is_cheap || streamed.get(side).is_slow())
+        })
+    };
+    let streams = Sides { source: Way::Stream, target: Way::Stream };
+    // It matters to what hashing may come to, and to how tables are streamed whose rows are in no order.
+    let matters = plan.domain == Domain::KeyHash || hashings.iter().any(|(hashing, _)| gains(hashing, &streams));
+    let changed = if matters { pilot::share_changed(plan, &streamed).map_err(Halt::Failed)? } else { None };
+    let stream = |why: String| Method::stream(plan.domain, why).where_differs(changed, plan);
+    let mut best = (stream(format!("the line is fast: {}", rates(&streamed))), by_stream);
+    for (hashing, margin) in hashings {
+        if !gains(&hashing, &best.0.ways) {
             continue;
         }
-        let changed = pilot::share_changed(plan, &streamed).map_err(Halt::Failed)?;
-        let widespread = || Method::stream(plan.domain, "much of what a pilot read differs").where_differs(changed, plan);
+        let widespread = || stream("much of what a pilot read differs".to_string());
         let (grid, per_cell) = grid(plan, sessions, &hashing, changed).map_err(Halt::Failed)?;
         let expected = changed.map_or(0.0, |changed| expected(changed, per_cell, grid.moments));
         if is_widespread(expected) {
@@ -302,7 +309,7 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
         if total(&by_hash) * margin + total(&by_stream) * fetched * FETCHING < total(&best.1) {
             best = (pushed(grid, hashing.ways(), why), by_hash);
         } else {
-            best.0 = Method { why, ..best.0.where_differs(changed, plan) };
+            best.0.why = why;
         }
     }
     Ok(best.0)

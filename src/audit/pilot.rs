@@ -19,7 +19,7 @@ const FAST_BYTES_PER_SECOND: f64 = 30e6;
 /// Cells fewer than this say nothing of how much differs.
 const CELLS_TO_JUDGE_BY: usize = 16;
 /// The same of rows that both sides have.
-const ROWS_TO_JUDGE_BY: u64 = 1000;
+const ROWS_TO_JUDGE_BY: u64 = 100;
 
 /// What a pilot found of a side.
 #[derive(Default)]
