@@ -24,7 +24,7 @@ use crate::model::range::{Evidence, RangeOutcome, RangeRecord};
 use crate::model::row::Row;
 use crate::sides::{Side, Sides};
 
-/// If [fetching](fetching) costs more than fetching one row in this many, all rows are streamed.
+/// If [`fetching`] costs more than fetching one row in this many, all rows are streamed.
 pub const FETCHED_ONE_IN: u64 = 4;
 /// Fetching a row by its key costs about as much as so many of a whole cell.
 pub const LONE_COST: u64 = 3;
@@ -72,8 +72,8 @@ impl<'a> Pushed<'a> {
         parts.par_bridge().map(of_part).try_reduce(CellSums::new, |one, other| Ok(merged(one, other, CellSum::merge)))
     }
 
-    /// Fetches the rows that explain why the suspects differ and sets them aside; returns how many others they have on each side,
-    /// which are the same.
+    /// Fetches the rows that explain why the suspects differ and sets them aside; returns how many others these have on each side, which
+    /// are the same.
     ///
     /// What seems to be the one row by which a cell differs is fetched alone. Without it the cell must be the same on both sides;
     /// if not, the others are fetched as well.
@@ -196,10 +196,11 @@ pub fn sums(watch: &Watch<'_>, side: Side, way: Way, part: Result<Box<dyn Part +
 /// What fetching the rows of a cell costs, in rows of both sides: nothing if it is equal, and little if it seems to differ by one.
 pub fn fetching(grid: &Grid, cell: i64, sums: &Sides<CellSum>) -> u64 {
     let Sides { source, target } = sums.map(|sum| sum.print);
+    let all = source.rows + target.rows;
     match (source == target, grid.lone_key(cell, sums)) {
         (true, _) => 0,
-        (false, Some(_)) => 2 * LONE_COST,
-        (false, None) => source.rows + target.rows,
+        (false, Some(_)) => all.min(2 * LONE_COST),
+        (false, None) => all,
     }
 }
 

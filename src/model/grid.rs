@@ -160,8 +160,11 @@ impl Grid {
         let weight = self.weight_of(target.print.sum.wrapping_sub(source.print.sum));
         let moment = target.moment - source.moment;
         [weight, weight + 1].into_iter().find_map(|weight| {
-            let is_whole = moment == 0 || (weight != 0 && moment % weight == 0);
-            let offset = is_whole.then(|| if moment == 0 { 0 } else { moment / weight })?;
+            let offset = match moment {
+                0 => 0,
+                _ if weight != 0 && moment % weight == 0 => moment / weight,
+                _ => return None,
+            };
             let key = i64::try_from(i128::from(cell) * i128::from(self.width) + offset).ok()?;
             (key / self.width == cell).then_some(key)
         })
