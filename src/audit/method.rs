@@ -93,6 +93,8 @@ const FAST_FETCHED_ONE_IN: u64 = 8;
 const ASIDE_ONE_IN: u64 = 10;
 /// Fetching a row of a cell that differs, and setting it aside, costs about as much as streaming so many.
 const FETCHING: f64 = 3.0;
+/// Moments cost the servers about as much as streaming this share of the rows.
+const MOMENTS: f64 = 0.03;
 /// A cell costs about as much as fetching so many rows.
 const CELL_ROWS: f64 = 2.0;
 /// A cell that servers add up is meant to hold that many times the rows of a range of the key-hash domain, as each of them has
@@ -211,7 +213,7 @@ fn foresee(plan: &Plan, sessions: &Sides<Box<dyn Session>>) -> Result<Foreseen> 
             Err(error.hint("read it with --method stream, or leave it to --method auto"))
         }
         (MethodChoice::Push, Ok(hashing)) => {
-            let (grid, _) = grid(plan, sessions, &hashing, None)?;
+            let (grid, _) = grid(plan, sessions, &hashing, None, true)?;
             Ok(Foreseen::Settled(pushed(grid, hashing.ways(), "as asked for".to_string())))
         }
         (MethodChoice::Auto, Err(why)) => stream(&format!("no server can hash it: {why}")),
@@ -276,7 +278,7 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
             continue;
         }
         let widespread = || stream("much of what a pilot read differs".to_string());
-        let (grid, per_cell) = grid(plan, sessions, &hashing, changed).map_err(Halt::Failed)?;
+        let (grid, per_cell) = grid(plan, sessions, &hashing, changed, is_slow(&streamed)).map_err(Halt::Failed)?;
         let expected = changed.map_or(0.0, |changed| expected(changed, per_cell, grid.moments));
         if is_widespread(expected) {
             return Ok(widespread());
@@ -323,12 +325,19 @@ fn pushed(grid: Grid, ways: Sides<Way>, why: String) -> Method {
     Method { ways, domain: grid.domain(), why, grid: Some(grid), sets_all_aside: false }
 }
 
-/// The grid of a table, of whose rows about the share `changed` differ, if that is known; and how many rows a cell of it is meant to hold.
+/// The grid of a table, of whose rows about the share `changed` differ, if that is known, and whose lines are slow or not; and how many rows
+/// a cell of it is meant to hold.
 ///
 /// # Errors
 ///
 /// If the table cannot be cut into parts.
-pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing, changed: Option<f64>) -> Result<(Grid, f64)> {
+pub fn grid(
+    plan: &Plan,
+    sessions: &Sides<Box<dyn Session>>,
+    hashing: &Hashing,
+    changed: Option<f64>,
+    is_slow: bool,
+) -> Result<(Grid, f64)> {
     let is_indexed = |side: Side| plan.pushes.get(side).extent.is_some();
     let whole = Side::BOTH.into_iter().all(|side| !*hashing.there.get(side) || is_indexed(side));
     let spacings = Side::BOTH.map(|side| match whole && plan.whole_key {
@@ -337,13 +346,12 @@ pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing, 
     });
     let spacing = spacings.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().reduce(f64::min);
     let (rows, rows_per_cell) = (plan.rows.source.max(plan.rows.target) as f64, plan.limits.rows_per_cell as f64);
-    // One row more is asked for where both sides find it at once.
-    let finds_rows = Side::BOTH.into_iter().all(is_indexed);
+    // Both sides have to find single rows at once; and so little may differ that fetching whole cells costs less.
+    let most = rows_per_cell * KEY_CELL_FACTOR;
+    let pay = is_slow || changed.is_none_or(|changed| expected(changed, most, false) * FETCHING > MOMENTS);
+    let moments = pay && Side::BOTH.into_iter().all(is_indexed);
     let (position, per_cell, spacing) = match spacing {
-        Some(spacing) => {
-            let most = rows_per_cell * KEY_CELL_FACTOR;
-            (Position::Key, fitted(most, changed, finds_rows).max(rows / KEY_CELLS_MAX), spacing)
-        }
+        Some(spacing) => (Position::Key, fitted(most, changed, moments).max(rows / KEY_CELLS_MAX), spacing),
         None => {
             let factor = match hashing.digest {
                 Digest::Chained(_) => CHAINED_HASH_CELL_FACTOR,
@@ -354,7 +362,7 @@ pub fn grid(plan: &Plan, sessions: &Sides<Box<dyn Session>>, hashing: &Hashing, 
         }
     };
     let width = ((spacing * per_cell) as i64).max(1);
-    let moments = position == Position::Key && finds_rows && width <= MOMENT_WIDTH_MAX;
+    let moments = moments && position == Position::Key && width <= MOMENT_WIDTH_MAX;
     let kinds = plan.pairing.columns.iter().map(|column| column.kind.clone()).collect();
     Ok((Grid { position, width, moments, salt: plan.digester.salt(), kinds, digest: hashing.digest.clone() }, per_cell))
 }

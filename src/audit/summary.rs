@@ -154,8 +154,9 @@ pub fn outline(plan: &Plan, sessions: &Sides<Box<dyn Session>>, tables: &Sides<T
         Ok(method) => (method_summary(&method), None),
         Err(error) => (no_method(), Some(with_advice(&error))),
     };
-    let hashing =
-        Hashing::best(&plan.pushes).ok().and_then(|hashing| Some((grid(plan, sessions, &hashing, None).ok()?.0, hashing.ways())));
+    let hashing = Hashing::best(&plan.pushes)
+        .ok()
+        .and_then(|hashing| Some((grid(plan, sessions, &hashing, None, true).ok()?.0, hashing.ways())));
     let push = Sides::from_fn(|side| {
         let (grid, _) = hashing.as_ref().filter(|(_, ways)| *ways.get(side) == Way::Push)?;
         sessions.get(side).push_statement(plan.scans.get(side), grid)
