@@ -3,11 +3,12 @@
 use tieout::audit::{Choices, Limits, MethodChoice};
 use tieout::engines::{self, OpenOptions};
 use tieout::model::range::Domain;
+use tieout::model::verdict::TableSummary;
 use tieout::sides::Sides;
 
 use crate::databases::{Database, Engine};
 use crate::methods::{SCATTERED, diff, orders, pairs, same};
-use crate::model::run::{self, Way};
+use crate::model::run::{self, Kept, Way};
 use crate::support::{Dir, Run};
 
 #[test]
@@ -112,14 +113,7 @@ fn a_table_that_differs_much_is_read_once_also_by_key_hash() {
     ];
     let databases = orders([Engine::Postgres; 2], ["text collate \"C\""; 2], 200_000, &edits);
     databases.iter().for_each(|database| database.run("vacuum analyze orders"));
-    let audit = |limits: Limits| {
-        let open = |at: usize| engines::open(&databases[at].location, &OpenOptions::default()).unwrap();
-        let sessions = Sides { source: open(0), target: open(1) };
-        let limits = Limits { domain: Some(Domain::KeyHash), ..limits };
-        let (summary, mut kept, _) = run::audit(&Choices::default(), &sessions, &Way { jobs: 2, limits, seed: 5 }).unwrap();
-        kept.findings.sort_by(|one, other| one.key.cmp(&other.key));
-        (summary, kept)
-    };
+    let audit = |limits: Limits| by_key_hash(&databases, limits);
     let (twice, expected) = audit(Limits { method: MethodChoice::Stream, ..Limits::default() });
     assert!(twice.scans.source > 1.9, "{twice:#?}");
     for window_bytes in [1 << 20, 96 << 20] {
@@ -129,4 +123,30 @@ fn a_table_that_differs_much_is_read_once_also_by_key_hash() {
         assert_eq!((summary.rows, summary.differences), (twice.rows, twice.differences));
         assert!(kept.findings == expected.findings && kept.ranges == expected.ranges);
     }
+}
+
+fn by_key_hash(databases: &[Database; 2], limits: Limits) -> (TableSummary, Kept) {
+    let open = |at: usize| engines::open(&databases[at].location, &OpenOptions::default()).unwrap();
+    let sessions = Sides { source: open(0), target: open(1) };
+    let limits = Limits { domain: Some(Domain::KeyHash), ..limits };
+    let (summary, mut kept, _) = run::audit(&Choices::default(), &sessions, &Way { jobs: 2, limits, seed: 5 }).unwrap();
+    kept.findings.sort_by(|one, other| one.key.cmp(&other.key));
+    (summary, kept)
+}
+
+/// All rows may be too many for the disk, and those that have to be compared not.
+#[test]
+fn where_there_is_no_room_for_all_rows_some_are_read_again() {
+    let databases =
+        orders([Engine::Postgres; 2], ["text collate \"C\""; 2], 200_000, &["update orders set v = -v where v % 450 = 7"]);
+    databases.iter().for_each(|database| database.run("vacuum analyze orders"));
+    let audit = |temp_dir: Option<&str>| {
+        let limits = Limits { pilot_bytes: 0, window_bytes: 24 << 20, temp_dir: temp_dir.map(Into::into), ..Limits::default() };
+        let (summary, kept) = by_key_hash(&databases, limits);
+        assert_eq!(summary.method.why, "much of what a pilot read differs");
+        assert_eq!((summary.errors, kept.findings.len()), (vec![], 445));
+        summary.scans.source
+    };
+    let (once, again) = (audit(None), audit(Some("/proc/self/task")));
+    assert!(again > once + 0.05, "{once} and {again}");
 }

@@ -16,7 +16,7 @@ use crate::sides::{Side, Sides};
 
 /// Rows of a partition, in bytes, unless there would be too many partitions: sorting and comparing them goes fastest in the processor's
 /// caches.
-const PARTITION_BYTES: u64 = 4 << 20;
+pub const PARTITION_BYTES: u64 = 4 << 20;
 
 /// The rows of some cells.
 pub struct Aside<'a> {
@@ -103,32 +103,40 @@ impl<'a> Aside<'a> {
         self.watch.check()?;
         let load = |side: Side| self.load(self.spools.get(side), partition, &hashes, wanted);
         let (source, target) = rayon::join(|| load(Side::Source), || load(Side::Target));
-        let (Some(source), Some(target)) = (source.map_err(Halt::Failed)?, target.map_err(Halt::Failed)?) else {
-            let (low, high) = hashes.into_inner();
-            let middle = low + (high - low) / 2;
-            self.partition(partition, low..=middle, wanted, ledger)?;
-            return self.partition(partition, middle + 1..=high, wanted, ledger);
+        let too_many = match (source.map_err(Halt::Failed)?, target.map_err(Halt::Failed)?) {
+            (Ok(source), Ok(target)) => {
+                let spans = Sides { source, target }.map(Span::of);
+                return ledger.compared(compare(&spans, 0, self.plan.pairing.columns.len())).map_err(Halt::Report);
+            }
+            (Err(too_many), _) | (_, Err(too_many)) => too_many,
         };
-        let spans = Sides { source, target }.map(Span::of);
-        ledger.compared(compare(&spans, 0, self.plan.pairing.columns.len())).map_err(Halt::Report)
+        let ((start, end), (least, most)) = (hashes.into_inner(), too_many.into_inner());
+        // One hash that has too many rows by itself stays alone, and is held all the same.
+        let middle = if least == most && start < least { least - 1 } else { least + (most - least) / 2 };
+        self.partition(partition, start..=middle, wanted, ledger)?;
+        self.partition(partition, middle + 1..=end, wanted, ledger)
     }
 
-    /// The rows of a partition whose key hashes lie in `hashes`; `None` if they are too many to hold and the hashes
-    /// can be cut in two.
+    /// The rows of a partition whose key hashes lie in `hashes`; if they are too many to hold and the hashes can be cut in two, the least
+    /// and the greatest of their hashes.
     fn load(
         &self,
         spool: &Spool,
         partition: usize,
         hashes: &RangeInclusive<u64>,
         wanted: &dyn Fn(u64) -> bool,
-    ) -> Result<Option<Run>> {
+    ) -> Result<Result<Run, RangeInclusive<u64>>> {
         let limit_bytes = (self.plan.limits.window_bytes / 4) as usize;
         let divisible = hashes.start() < hashes.end();
         let mut run = Run::default();
-        let mut too_large = false;
+        let (mut too_large, mut least, mut most) = (false, u64::MAX, 0);
         spool.read(partition, |row| {
             let hash = key_hash(row.key());
-            if too_large || !hashes.contains(&hash) || !wanted(hash) {
+            if !hashes.contains(&hash) || !wanted(hash) {
+                return;
+            }
+            (least, most) = (least.min(hash), most.max(hash));
+            if too_large {
                 return;
             }
             run.push_row(row, &self.plan.digester);
@@ -138,6 +146,6 @@ impl<'a> Aside<'a> {
                 too_large = run.capacity_bytes() > limit_bytes / 2;
             }
         })?;
-        Ok((!too_large).then(|| run.sorted()))
+        Ok(if too_large { Err(least..=most) } else { Ok(run.sorted()) })
     }
 }

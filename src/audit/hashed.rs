@@ -7,11 +7,11 @@
 
 use std::ops::Range as Indexes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use rayon::prelude::*;
 
-use super::aside::Aside;
+use super::aside::{Aside, PARTITION_BYTES};
 use super::ledger::Ledger;
 use super::method::Method;
 use super::plan::Plan;
@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::model::digest::{Fingerprint, key_hash};
 use crate::model::grid::Selection;
 use crate::model::range::{CellSet, Evidence, RangeOutcome, RangeRecord};
+use crate::model::row::RowBlock;
 use crate::sides::{Side, Sides};
 
 /// The one window of a table that is read by key hash.
@@ -52,13 +53,20 @@ impl<'a> Hashed<'a> {
     /// The window of a table.
     pub fn new(plan: &'a Plan, sessions: &'a Sides<Box<dyn Session>>, watch: &'a Watch<'a>, method: &Method) -> Self {
         let cells = plan.cells.count();
-        let bytes_of_cell = (plan.bytes.source + plan.bytes.target) / cells as u64;
-        let aside = method.sets_all_aside.then(|| Aside::new(plan, watch, cells, 0..cells, |_| bytes_of_cell));
+        // As many partitions as there may be: how many rows come is not known yet.
+        let aside = method.sets_all_aside.then(|| Aside::new(plan, watch, cells, 0..cells, |_| PARTITION_BYTES));
         Hashed { plan, sessions, watch, prints: Vec::new(), aside, first: Sides::default(), done: false }
     }
 
-    /// Reads a side and adds up its cells; all rows are set aside if there is where. At most `hashes_max` key hashes are kept.
-    fn sums(&self, side: Side, scan: &Scan, hashes_max: u64, aside: Option<&Aside<'_>>) -> Result<Sums, Halt> {
+    /// Reads a side and adds up its cells; each block is also given to `each`, with the cells of its rows. At most `hashes_max` key hashes are
+    /// kept.
+    fn sums(
+        &self,
+        side: Side,
+        scan: &Scan,
+        hashes_max: u64,
+        each: impl Fn(&RowBlock, &mut dyn Iterator<Item = usize>) -> Result<()> + Sync,
+    ) -> Result<Sums, Halt> {
         let (cells, digester) = (self.plan.cells, &self.plan.digester);
         // Counted over all threads, so that whether there are too many does not depend on how many threads there are.
         let hashed = AtomicU64::new(0);
@@ -77,9 +85,7 @@ impl<'a> Hashed<'a> {
                         sums.hashes.push(hash);
                     }
                 }
-                if let Some(aside) = aside {
-                    aside.push(side, digests.iter().map(|(cell, _)| *cell).zip(block.iter())).map_err(Halt::Failed)?;
-                }
+                each(block, &mut digests.iter().map(|(cell, _)| *cell)).map_err(Halt::Failed)?;
                 // Cells lie all over a table larger than the nearest caches: one after the other, with nothing between, they
                 // are waited for many at a time.
                 digests.drain(..).for_each(|(cell, digest)| sums.cells[cell].add(digest));
@@ -104,7 +110,7 @@ impl<'a> Hashed<'a> {
         let set = Arc::new(Selection::Hashes(CellSet::new(cells, |cell| suspects.binary_search(&cell).is_ok())));
         let read = |side: Side| {
             let scan = Scan { cells: Some(Arc::clone(&set)), any_order: true, ..self.plan.scans.get(side).clone() };
-            let sums = self.sums(side, &scan, 0, Some(aside))?;
+            let sums = self.sums(side, &scan, 0, |block, cells| aside.push(side, cells.zip(block.iter())))?;
             match suspects.iter().all(|&cell| sums.cells[cell] == *self.prints[cell].get(side)) {
                 true => Ok(()),
                 false => Err(Halt::Failed(Error::new("rows changed between two readings").on(side))),
@@ -114,7 +120,7 @@ impl<'a> Hashed<'a> {
         source.and(target)
     }
 
-    /// Enters the ranges from cell `from` up to cell `to` in the books.
+    /// Enters the ranges of some cells in the books.
     fn enter(&self, cells: Indexes<usize>, suspects: &[usize], outcome: RangeOutcome, ledger: &mut Ledger<'_>) -> Result<(), Halt> {
         cells.into_iter().try_for_each(|cell| {
             let outcome = if suspects.binary_search(&cell).is_ok() { outcome } else { RangeOutcome::Equal };
@@ -147,14 +153,23 @@ impl Windows for Hashed<'_> {
         }
         let hashes_max = match self.plan.distinct_keys {
             true => 0,
-            false => self.plan.limits.window_bytes / 2 / size_of::<u64>() as u64,
+            false => self.plan.limits.window_bytes / if self.aside.is_some() { 4 } else { 2 } / size_of::<u64>() as u64,
         };
+        let room_ended = AtomicBool::new(false);
         let read = |side: Side| {
             let scan = Scan { any_order: true, ..self.plan.scans.get(side).clone() };
-            self.sums(side, &scan, hashes_max, self.aside.as_ref())
+            self.sums(side, &scan, hashes_max, |block, cells| {
+                let Some(aside) = self.aside.as_ref().filter(|_| !room_ended.load(Relaxed)) else { return Ok(()) };
+                // Fewer rows, those of ranges that differ, may find room after a second reading.
+                room_ended.fetch_or(aside.push(side, cells.zip(block.iter())).is_err(), Relaxed);
+                Ok(())
+            })
         };
         let (source, target) = rayon::join(|| read(Side::Source), || read(Side::Target));
         self.first = Sides { source: source?, target: target? };
+        if room_ended.into_inner() {
+            self.aside = None;
+        }
         let cells = self.first.as_ref().map(|sums| &sums.cells);
         self.prints = cells.source.iter().zip(cells.target).map(|(&source, &target)| Sides { source, target }).collect();
         Ok(Some(self.prints.iter().copied().map(Evidence::hashed).collect()))

@@ -369,7 +369,7 @@ pub fn grid(
 
 /// How many rows a cell of whole keys is best made for, `most` at most, where about the share `changed` of all rows differs.
 ///
-/// Cells of w of n rows cost n / w. Where changes are scattered, each costs its cell's rows a second time, n * changed * w; with moments
+/// Cells of w of n rows cost as much as fetching `CELL_ROWS` * n / w. Where changes are scattered, each costs its cell's rows a second time, n * changed * w; with moments
 /// only two in one cell do, n * (changed * w)^2 / 2. The sum is least where its derivative is zero.
 fn fitted(most: f64, changed: Option<f64>, moments: bool) -> f64 {
     let changed = changed.unwrap_or(0.0);
@@ -381,7 +381,7 @@ fn fitted(most: f64, changed: Option<f64>, moments: bool) -> f64 {
 fn expected(changed: f64, per_cell: f64, moments: bool) -> f64 {
     let unchanged = (1.0 - changed).powf(per_cell);
     let lone = per_cell * changed * (1.0 - changed).powf(per_cell - 1.0);
-    1.0 - unchanged - if moments { lone - lone / per_cell * LONE_COST as f64 } else { 0.0 }
+    1.0 - unchanged - if moments { lone - lone * (LONE_COST as f64 / per_cell).min(1.0) } else { 0.0 }
 }
 
 /// How far the keys of a side lie apart, by the parts that it is cut into, else by the least and the greatest of them.

@@ -1,7 +1,7 @@
 //! Fingerprints added up where the rows are: the window of a table that at least one server hashes by itself.
 //!
-//! What comes over the line is a few bytes for each cell, and then the rows of the cells that differ. Those rows are
-//! compared like any others, so a finding never rests on what a server made of a row; only that a cell is equal does.
+//! What comes over the line is a few bytes for each cell, and then the rows of the cells that differ, or the one row without which they are
+//! equal. Those rows are compared like any others, so a finding never rests on what a server made of a row; only that others are equal does.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -80,7 +80,11 @@ impl<'a> Pushed<'a> {
     fn set_aside(&self, suspects: &[usize], aside: &Aside<'_>) -> Result<u64, Halt> {
         let mut lone = KeyRanges::default();
         self.lone.iter().for_each(|(_, key)| lone.push(*key, *key));
-        let lone = if self.lone.is_empty() { Sides::default() } else { self.fetch(|_| Selection::Keys(lone.clone()), aside)? };
+        let lone = if self.lone.is_empty() {
+            Sides::default()
+        } else {
+            self.fetch(|_| Selection::Keys(lone.clone()), |row| self.grid.digest_of(row.compared()), aside)?
+        };
         let rest_of = |side: Side, cell: usize| {
             let (all, found) = (*self.prints[cell].get(side), lone.get(side).get(&cell).copied().unwrap_or_default());
             all.without(found).ok_or_else(|| miscounted(side, found.rows, all.rows))
@@ -107,11 +111,15 @@ impl<'a> Pushed<'a> {
         if cells.is_empty() {
             return Ok(same);
         }
+        // What seemed to be a row here and there may have been none of them.
+        let all = self.prints.iter().map(|prints| prints.source.rows + prints.target.rows).sum();
+        self.check_share(rows.source + rows.target, all)?;
         let rest = self.fetch(
             |side| match self.plan.pushes.get(side).extent {
                 Some(_) if self.grid.position == Position::Key => Selection::Keys(keys.clone()),
                 _ => Selection::Cells(GridCells { grid: self.grid.clone(), cells: cells.clone() }),
             },
+            |_| 0,
             aside,
         )?;
         for side in Side::BOTH {
@@ -123,10 +131,22 @@ impl<'a> Pushed<'a> {
         Ok(same)
     }
 
-    /// Reads the selected rows of each side and sets them aside; returns what they are, cell by cell.
+    /// Ends the line if fetching so many of all rows costs more than streaming them.
+    fn check_share(&self, fetched: u64, rows: u64) -> Result<(), Halt> {
+        if fetched * FETCHED_ONE_IN <= rows {
+            return Ok(());
+        }
+        let share = (fetched as f64 / rows as f64).min(1.0);
+        let rows_per_cell = rows as f64 / self.cells.len() as f64 / 2.0;
+        Err(Halt::Widespread { changed: 1.0 - (1.0 - share).powf(1.0 / rows_per_cell) })
+    }
+
+    /// Reads the selected rows of each side and sets them aside; returns how many they are, cell by cell, and the sum of what `digest` makes
+    /// of them.
     fn fetch(
         &self,
         selection: impl Fn(Side) -> Selection + Sync,
+        digest: impl Fn(Row<'_>) -> u128 + Sync,
         aside: &Aside<'_>,
     ) -> Result<Sides<HashMap<usize, Fingerprint>>, Halt> {
         let read = |side: Side| {
@@ -141,7 +161,7 @@ impl<'a> Pushed<'a> {
                     };
                     let cells = block.iter().map(cell_of).collect::<Result<Vec<usize>, Halt>>()?;
                     for (cell, row) in cells.iter().zip(block.iter()) {
-                        found.entry(*cell).or_default().add(self.grid.digest_of(row.compared()));
+                        found.entry(*cell).or_default().add(digest(row));
                     }
                     aside.push(side, cells.into_iter().zip(block.iter())).map_err(Halt::Failed)
                 })?;
@@ -247,11 +267,7 @@ impl Windows for Pushed<'_> {
             fetched += fetching(self.grid, cell, &sums);
             self.prints.push(prints);
         }
-        if fetched * FETCHED_ONE_IN > rows {
-            let share = fetched as f64 / rows as f64;
-            let rows_per_cell = rows as f64 / self.cells.len() as f64 / 2.0;
-            return Err(Halt::Widespread { changed: 1.0 - (1.0 - share).powf(1.0 / rows_per_cell) });
-        }
+        self.check_share(fetched, rows)?;
         Ok(Some(self.prints.iter().copied().map(Evidence::hashed).collect()))
     }
 

@@ -24,7 +24,7 @@ pub struct Grid {
     pub position: Position,
     /// Positions in a cell; at least 1.
     pub width: i64,
-    /// Whether cells have a moment as well: not if they are wider than [`MOMENT_WIDTH_MAX`], nor if they are cells of hashes.
+    /// Whether cells have a moment as well: only of keys that both sides find by an index, and up to a width of [`MOMENT_WIDTH_MAX`].
     pub moments: bool,
     /// Drawn anew for each run, so that a collision in one run is none in the next and nobody can prepare one.
     pub salt: u64,
