@@ -7,7 +7,7 @@
 
 use super::pilot::{self, Pilot};
 use super::plan::Plan;
-use super::pushed::{FETCHED_ONE_IN, LONE_COST};
+use super::pushed::FETCHED_ONE_IN;
 use super::windows::{Halt, Watch};
 use crate::engines::{Pushes, Session};
 use crate::error::{Error, Result};
@@ -93,6 +93,8 @@ const FAST_FETCHED_ONE_IN: u64 = 8;
 const ASIDE_ONE_IN: u64 = 10;
 /// Fetching a row of a cell that differs, and setting it aside, costs about as much as streaming so many.
 const FETCHING: f64 = 3.0;
+/// Finding a row by its key takes about so many seconds of the server and of this machine, whatever the row.
+const LOOKUP_SECONDS: f64 = 8e-6;
 /// Moments cost the servers about as much as streaming this share of the rows.
 const MOMENTS: f64 = 0.03;
 /// A cell costs about as much as fetching so many rows.
@@ -124,7 +126,7 @@ impl Method {
     /// The same of a table of which about this share of the rows differs, if that is known.
     fn where_differs(self, changed: Option<f64>, plan: &Plan) -> Self {
         let rows_per_cell = plan.rows.source.max(plan.rows.target) as f64 / plan.cells.count() as f64;
-        let suspect = expected(changed.unwrap_or(0.0), rows_per_cell, false);
+        let suspect = expected(changed.unwrap_or(0.0), rows_per_cell, None);
         Method { sets_all_aside: suspect * ASIDE_ONE_IN as f64 > 1.0, ..self }
     }
 
@@ -251,9 +253,11 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
     }
     let seconds = |pilot: &Sides<Pilot>| Sides::from_fn(|side| pilot.get(side).seconds_for(*plan.rows.get(side)));
     let one_in = if is_slow(&streamed) { FETCHED_ONE_IN } else { FAST_FETCHED_ONE_IN };
+    let by_stream = seconds(&streamed);
+    let row_seconds = (by_stream.source + by_stream.target) / (plan.rows.source + plan.rows.target).max(1) as f64;
+    let lone_cost = (LOOKUP_SECONDS / (row_seconds * FETCHING).max(1e-9)).ceil();
     let is_widespread = |fetched: f64| fetched * one_in as f64 > 1.0;
     let are_servers = Side::BOTH.into_iter().all(|side| plan.pushes.get(side).is_able());
-    let by_stream = seconds(&streamed);
     let hashings = [(Hashing::chained(&plan.pushes), CHAINED_MARGIN), (Hashing::portable(&plan.pushes).ok(), PORTABLE_MARGIN)];
     let hashings: Vec<_> = hashings.into_iter().filter_map(|(hashing, margin)| Some((hashing?, margin))).collect();
     let gains = |hashing: &Hashing, ways: &Sides<Way>| {
@@ -279,7 +283,7 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
         }
         let widespread = || stream("much of what a pilot read differs".to_string());
         let (grid, per_cell) = grid(plan, sessions, &hashing, changed, is_slow(&streamed)).map_err(Halt::Failed)?;
-        let expected = changed.map_or(0.0, |changed| expected(changed, per_cell, grid.moments));
+        let expected = changed.map_or(0.0, |changed| expected(changed, per_cell, grid.moments.then_some(lone_cost)));
         if is_widespread(expected) {
             return Ok(widespread());
         }
@@ -290,7 +294,7 @@ pub fn settle(plan: &Plan, sessions: &Sides<Box<dyn Session>>, watch: &Watch<'_>
             }
             hashed => hashed?,
         };
-        let fetched = pilot::share_fetched(&hashed, &grid).unwrap_or(0.0).max(expected);
+        let fetched = pilot::share_fetched(&hashed, &grid, lone_cost as u64).unwrap_or(0.0).max(expected);
         if is_widespread(fetched) {
             return Ok(widespread());
         }
@@ -348,7 +352,7 @@ pub fn grid(
     let (rows, rows_per_cell) = (plan.rows.source.max(plan.rows.target) as f64, plan.limits.rows_per_cell as f64);
     // Both sides have to find single rows at once; and so little may differ that fetching whole cells costs less.
     let most = rows_per_cell * KEY_CELL_FACTOR;
-    let pay = is_slow || changed.is_none_or(|changed| expected(changed, most, false) * FETCHING > MOMENTS);
+    let pay = is_slow || changed.is_none_or(|changed| expected(changed, most, None) * FETCHING > MOMENTS);
     let moments = pay && Side::BOTH.into_iter().all(is_indexed);
     let (position, per_cell, spacing) = match spacing {
         Some(spacing) => (Position::Key, fitted(most, changed, moments).max(rows / KEY_CELLS_MAX), spacing),
@@ -377,11 +381,12 @@ fn fitted(most: f64, changed: Option<f64>, moments: bool) -> f64 {
     best.min(most)
 }
 
-/// What fetching costs, as a share of all rows, where the share `changed` of them is scattered over cells of so many rows.
-fn expected(changed: f64, per_cell: f64, moments: bool) -> f64 {
+/// What fetching costs, as a share of all rows, where the share `changed` of them is scattered over cells of so many rows; if there are
+/// moments, what a row costs that is alone in its cell.
+fn expected(changed: f64, per_cell: f64, lone_cost: Option<f64>) -> f64 {
     let unchanged = (1.0 - changed).powf(per_cell);
     let lone = per_cell * changed * (1.0 - changed).powf(per_cell - 1.0);
-    1.0 - unchanged - if moments { lone - lone * (LONE_COST as f64 / per_cell).min(1.0) } else { 0.0 }
+    1.0 - unchanged - lone_cost.map_or(0.0, |cost| lone * (1.0 - (cost / per_cell).min(1.0)))
 }
 
 /// How far the keys of a side lie apart, by the parts that it is cut into, else by the least and the greatest of them.
@@ -426,10 +431,11 @@ mod tests {
         let (rows, per_cell, changed) = (200_000, 20, 0.02);
         let cells: Vec<u64> =
             (0..rows / per_cell).map(|_| (0..per_cell).filter(|_| random.f64() < changed).count() as u64).collect();
-        for moments in [false, true] {
-            let fetched = |changed: &u64| if *changed == 1 && moments { LONE_COST } else { per_cell * u64::from(*changed > 0) };
+        for lone_cost in [None, Some(3)] {
+            let fetched =
+                |changed: &u64| if let (1, Some(cost)) = (*changed, lone_cost) { cost } else { per_cell * u64::from(*changed > 0) };
             let found = cells.iter().map(fetched).sum::<u64>() as f64 / rows as f64;
-            assert!((expected(changed, per_cell as f64, moments) / found - 1.0).abs() < 0.1, "{found}");
+            assert!((expected(changed, per_cell as f64, lone_cost.map(|cost| cost as f64)) / found - 1.0).abs() < 0.1, "{found}");
         }
     }
 

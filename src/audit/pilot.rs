@@ -154,7 +154,7 @@ pub fn share_changed(plan: &Plan, pilots: &Sides<Pilot>) -> Result<Option<f64>> 
 
 /// What fetching rows would cost, as a share of all rows, among the cells that a pilot read in full on both sides; `None`: there are
 /// too few of them. A guess.
-pub fn share_fetched(pilots: &Sides<Pilot>, grid: &Grid) -> Option<f64> {
+pub fn share_fetched(pilots: &Sides<Pilot>, grid: &Grid, lone_cost: u64) -> Option<f64> {
     let complete = pilots.source.complete?.min(pilots.target.complete?);
     if grid.position != Position::Key {
         return None;
@@ -166,6 +166,6 @@ pub fn share_fetched(pilots: &Sides<Pilot>, grid: &Grid) -> Option<f64> {
         sums.for_each(|(cell, sum)| *cells.entry(*cell).or_default().get_mut(side) = *sum);
     }
     let rows: u64 = cells.values().map(|sums| sums.source.print.rows + sums.target.print.rows).sum();
-    let fetched: u64 = cells.iter().map(|(cell, sums)| pushed::fetching(grid, *cell, sums)).sum();
+    let fetched: u64 = cells.iter().map(|(cell, sums)| pushed::fetching(grid, *cell, sums, lone_cost)).sum();
     (cells.len() >= CELLS_TO_JUDGE_BY).then(|| fetched as f64 / rows.max(1) as f64)
 }

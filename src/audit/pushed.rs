@@ -26,8 +26,8 @@ use crate::sides::{Side, Sides};
 
 /// If [`fetching`] costs more than fetching one row in this many, all rows are streamed.
 pub const FETCHED_ONE_IN: u64 = 4;
-/// Fetching a row by its key costs about as much as so many of a whole cell.
-pub const LONE_COST: u64 = 3;
+/// Fetching a row by its key costs about as much as so many of a whole cell, if these are of some hundred bytes.
+const LONE_COST: u64 = 3;
 /// A row in bytes, for the room that it will take.
 const ROW_BYTES_GUESS: u64 = 256;
 
@@ -213,13 +213,14 @@ pub fn sums(watch: &Watch<'_>, side: Side, way: Way, part: Result<Box<dyn Part +
     Ok(sums)
 }
 
-/// What fetching the rows of a cell costs, in rows of both sides: nothing if it is equal, and little if it seems to differ by one.
-pub fn fetching(grid: &Grid, cell: i64, sums: &Sides<CellSum>) -> u64 {
+/// What fetching the rows of a cell costs, in rows of both sides: nothing if it is equal, and that of one row, `lone_cost` rows, if it seems to
+/// differ by one.
+pub fn fetching(grid: &Grid, cell: i64, sums: &Sides<CellSum>, lone_cost: u64) -> u64 {
     let Sides { source, target } = sums.map(|sum| sum.print);
     let all = source.rows + target.rows;
     match (source == target, grid.lone_key(cell, sums)) {
         (true, _) => 0,
-        (false, Some(_)) => all.min(2 * LONE_COST),
+        (false, Some(_)) => all.min(2 * lone_cost),
         (false, None) => all,
     }
 }
@@ -264,7 +265,7 @@ impl Windows for Pushed<'_> {
                 self.lone.extend(self.grid.lone_key(cell, &sums).map(|key| (index, key)));
             }
             rows += prints.source.rows + prints.target.rows;
-            fetched += fetching(self.grid, cell, &sums);
+            fetched += fetching(self.grid, cell, &sums, LONE_COST);
             self.prints.push(prints);
         }
         self.check_share(fetched, rows)?;
