@@ -217,12 +217,11 @@ pub fn sums(watch: &Watch<'_>, side: Side, way: Way, part: Result<Box<dyn Part +
 /// differ by one.
 pub fn fetching(grid: &Grid, cell: i64, sums: &Sides<CellSum>, lone_cost: u64) -> u64 {
     let Sides { source, target } = sums.map(|sum| sum.print);
-    let all = source.rows + target.rows;
-    match (source == target, grid.lone_key(cell, sums)) {
-        (true, _) => 0,
-        (false, Some(_)) => all.min(2 * lone_cost),
-        (false, None) => all,
+    if source == target {
+        return 0;
     }
+    let all = source.rows + target.rows;
+    grid.lone_key(cell, sums).map_or(all, |_| all.min(2 * lone_cost))
 }
 
 /// All of the sums of both, those of the same cell merged.
